@@ -1,0 +1,206 @@
+"""What functions demand of their arguments, written once.
+
+Every message says what was expected, what came, and where there is one the formula.
+"""
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+REAL = (np.dtype(np.float32), np.dtype(np.float64))
+
+# Elements of one array: indices and byte counts must fit in 63 bits with room to spare.
+_MOST_ELEMENTS = 2**59
+
+Pair = int | Sequence[int]
+
+
+def as_real(x: Any, name: str, *, ndim: int | None = None, like: np.ndarray | None = None) -> np.ndarray:
+    """``x`` as a C-contiguous, aligned, native-endian array; a copy only where it must be one.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is not an array of float32 or float64, or not of the dtype of ``like``.
+    ValueError
+        If it does not have ``ndim`` dimensions.
+    """
+    if not isinstance(x, np.ndarray):
+        raise TypeError(f"{name}: expects a numpy array, got {type(x).__name__}; convert it with numpy.asarray")
+    dtype = x.dtype if x.dtype.isnative else x.dtype.newbyteorder("=")
+    if dtype not in REAL:
+        raise TypeError(f"{name}: expects float32 or float64, got {x.dtype}; convert it with .astype('float32')")
+    if like is not None and dtype != like.dtype:
+        raise TypeError(f"{name}: expects {like.dtype} like the other arrays, got {dtype}; convert one of them")
+    if ndim is not None and x.ndim != ndim:
+        raise ValueError(f"{name}: expects {ndim} dimensions{_LAYOUT.get(ndim, '')}, got shape {x.shape}")
+    return np.require(x, dtype, ["C_CONTIGUOUS", "ALIGNED"])
+
+
+_LAYOUT = {4: " (N, C, H, W)", 2: " (N, C)"}
+
+
+def as_nchw(x: Any, name: str = "x") -> np.ndarray:
+    """An image batch (N, C, H, W); see `as_real`."""
+    return as_real(x, name, ndim=4)
+
+
+def as_vector(x: Any, name: str, length: int, like: np.ndarray) -> np.ndarray:
+    """One number for each channel or feature: shape ``(length,)``; see `as_real`."""
+    x = as_real(x, name, ndim=1, like=like)
+    if x.shape != (length,):
+        raise ValueError(f"{name}: expects shape ({length},), got {x.shape}")
+    return x
+
+
+def same_shape(x: np.ndarray, name: str, shape: Sequence[int], of: str) -> None:
+    """Raise ValueError unless ``x`` has the shape that ``of`` gives."""
+    if x.shape != tuple(shape):
+        raise ValueError(f"{name}: expects shape {tuple(shape)} of {of}, got {x.shape}")
+
+
+def integer(value: Any, name: str, *, at_least: int) -> int:
+    """An integer (not a bool) that is large enough."""
+    try:
+        n = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}: expects an integer, got {value!r}") from None
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: expects an integer, got {value!r}")
+    if n < at_least:
+        raise ValueError(f"{name}: expects an integer >= {at_least}, got {n}")
+    if n > 2**62:
+        raise ValueError(f"{name}: {n} is too large")
+    return n
+
+
+def pair(value: Any, name: str, *, at_least: int = 1) -> tuple[int, int]:
+    """``3`` as ``(3, 3)``, ``(3, 5)`` as it is: rows first, then columns."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        if len(value) != 2:
+            raise ValueError(f"{name}: expects an integer or a pair (rows, columns), got {value!r}")
+        return integer(value[0], name, at_least=at_least), integer(value[1], name, at_least=at_least)
+    n = integer(value, name, at_least=at_least)
+    return n, n
+
+
+def real_number(
+    value: Any,
+    name: str,
+    *,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite number within bounds, as a float."""
+    if isinstance(value, (bool, np.bool_, str, bytes, complex)):
+        raise TypeError(f"{name}: expects a real number, got {value!r}")
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}: expects a real number, got {value!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{name}: expects a finite number, got {number}")
+    if not (at_least <= number <= at_most and above < number < below):
+        bounds = [
+            text
+            for text, binds in (
+                (f">= {at_least:g}", at_least > -math.inf),
+                (f"> {above:g}", above > -math.inf),
+                (f"<= {at_most:g}", at_most < math.inf),
+                (f"< {below:g}", below < math.inf),
+            )
+            if binds
+        ]
+        raise ValueError(f"{name}: expects a number {' and '.join(bounds)}, got {number:g}")
+    return number
+
+
+def one_of(value: Any, name: str, choices: Sequence[str]) -> str:
+    """One of a few words."""
+    if value not in choices:
+        raise ValueError(f"{name}: expects one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def checked_size(shape: Sequence[int], name: str) -> tuple[int, ...]:
+    """The shape, if an array of it can exist at all."""
+    shape = tuple(shape)
+    if math.prod(shape) > _MOST_ELEMENTS:
+        raise ValueError(f"{name}: shape {shape} has {math.prod(shape)} elements, more than memory can hold")
+    return shape
+
+
+def checked_shape(shape: Any, name: str, ndim: int) -> tuple[int, ...]:
+    """A shape given by the caller: ``ndim`` integers >= 0."""
+    if not isinstance(shape, (tuple, list)) or len(shape) != ndim:
+        raise ValueError(f"{name}: expects {ndim} integers{_LAYOUT.get(ndim, '')}, got {shape!r}")
+    return checked_size([integer(n, name, at_least=0) for n in shape], name)
+
+
+def out_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 1, *, name: str) -> int:
+    """Output length along one axis: ``(size + 2*padding - dilation*(kernel - 1) - 1) // stride + 1``.
+
+    Raises
+    ------
+    ValueError
+        If the dilated kernel does not fit into the padded input.
+    """
+    extent = dilation * (kernel - 1) + 1
+    if extent > size + 2 * padding:
+        reach = f"{kernel}" if dilation == 1 else f"{extent} = {dilation}*({kernel} - 1) + 1"
+        raise ValueError(
+            f"{name}: kernel {reach} is larger than the padded input {size + 2 * padding} = {size} + 2*{padding}: "
+            f"use a smaller kernel or more padding"
+        )
+    return (size + 2 * padding - extent) // stride + 1
+
+
+def pool_size(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool, *, name: str) -> int:
+    """Output length of a pooling along one axis.
+
+    As `out_size`, rounded up with ``ceil_mode``; a last window that would start beyond the input and its
+    left padding is left out, so every window holds at least one input.
+
+    Raises
+    ------
+    ValueError
+        If the kernel does not fit, or ``padding`` is more than half the kernel.
+    """
+    if 2 * padding > dilation * (kernel - 1) + 1:
+        raise ValueError(f"{name}: padding {padding} is more than half the kernel {kernel}: a window would be all padding")
+    out = out_size(size, kernel, stride, padding, dilation, name=name)
+    if ceil_mode:
+        span = size + 2 * padding - dilation * (kernel - 1) - 1
+        out = -(-span // stride) + 1
+        if (out - 1) * stride >= size + padding:
+            out -= 1
+    return out
+
+
+def labels(target: Any, name: str, shape: tuple[int, ...], classes: int, ignore_index: int | None = None) -> np.ndarray:
+    """Class numbers as C-contiguous int64, each in ``0 <= t < classes`` (or equal to ``ignore_index``).
+
+    Raises
+    ------
+    TypeError
+        If they are not integers.
+    ValueError
+        If their shape is wrong or one is out of range (it says which).
+    """
+    target = np.asarray(target)
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{name}: expects integer class labels, got {target.dtype}")
+    if target.shape != shape:
+        raise ValueError(f"{name}: expects shape {shape}, got {target.shape}")
+    wrong = (target < 0) | (target >= classes)
+    if ignore_index is not None:
+        wrong &= target != ignore_index
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(f"{name}: label {target[where]} at {where} is not in 0 ... {classes - 1}")
+    return np.require(target, np.int64, ["C_CONTIGUOUS", "ALIGNED"])

@@ -1,0 +1,57 @@
+"""The compiled kernels, at the best ISA level that this CPU runs.
+
+The one place that chooses: the CPU is asked first, by code that runs on any CPU, because merely
+importing a module compiled for instructions that the CPU lacks ends the process.
+``CNN_CORE_ISA=baseline|avx2|avx512`` overrides the choice.
+
+``from cnn_core._kernels import max_pool`` gives the module of the chosen level.
+"""
+
+import importlib
+import os
+import pkgutil
+import sys
+from pathlib import Path
+
+_HOW_TO_BUILD = (
+    "cnn_core's compiled kernels are missing: install the package with 'pip install cnn_core', or, in a "
+    "checkout, build them with 'pip install -e .' (this needs a C compiler). If you did, you may be importing "
+    "the checkout instead of the installed package: run Python from another folder."
+)
+
+try:
+    from cnn_core._kernels import runtime
+except ImportError as error:
+    raise ImportError(_HOW_TO_BUILD) from error
+
+_FOLDER = Path(__file__).parent
+_BEST_FIRST = ("avx512", "avx2", "baseline")
+
+
+def _modules(level: str) -> list[str]:
+    return [module.name for module in pkgutil.iter_modules([str(_FOLDER / level)])]
+
+
+def available_levels() -> list[str]:
+    """The ISA levels that were built and that this CPU runs, best first."""
+    return [level for level in _BEST_FIRST if runtime.cpu_supports(level) and _modules(level)]
+
+
+def _choose_level() -> str:
+    available = available_levels()
+    if not available:
+        raise ImportError(_HOW_TO_BUILD)
+    asked = os.environ.get("CNN_CORE_ISA", "").strip().lower()
+    if not asked:
+        return available[0]
+    if asked not in available:
+        raise ImportError(f"CNN_CORE_ISA={asked}: this build and CPU offer {', '.join(available)}")
+    return asked
+
+
+isa_level = _choose_level()
+runtime.set_isa_level(isa_level)
+
+for _name in _modules(isa_level):
+    _module = importlib.import_module(f"{__name__}.{isa_level}.{_name}")
+    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module

@@ -1,0 +1,1 @@
+"""Kernels compiled for the level baseline; chosen by cnn_core._kernels."""

@@ -1,0 +1,92 @@
+"""How many threads the kernels use."""
+
+import math
+import os
+from pathlib import Path
+
+from cnn_core._kernels import runtime
+
+_n_threads: int | None = None
+
+
+def get_num_threads() -> int:
+    """Threads that a kernel may use, the caller's included.
+
+    Unless `set_num_threads` or the environment variable ``CNN_CORE_NUM_THREADS`` says otherwise:
+    the CPUs this process may run on, but no more than its cgroup's CPU quota pays for.
+    """
+    global _n_threads
+    if _n_threads is None:
+        _n_threads = _from_environment() or min(_affinity(), _cgroup_quota(), runtime.MAX_THREADS)
+    return _n_threads
+
+
+def set_num_threads(n_threads: int) -> None:
+    """Use at most ``n_threads`` threads from the next kernel on, in the whole process.
+
+    Results do not depend on it: sums are cut by shapes alone.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n_threads`` is not an integer between 1 and 256.
+    """
+    global _n_threads
+    _n_threads = _checked(n_threads, "set_num_threads")
+
+
+def _checked(n_threads: object, source: str) -> int:
+    if isinstance(n_threads, bool) or not hasattr(n_threads, "__index__"):
+        raise TypeError(f"{source}: expects an integer, got {n_threads!r}")
+    n = n_threads.__index__()
+    if not 1 <= n <= runtime.MAX_THREADS:
+        raise ValueError(f"{source}: expects 1 to {runtime.MAX_THREADS} threads, got {n}")
+    return n
+
+
+def _from_environment() -> int | None:
+    text = os.environ.get("CNN_CORE_NUM_THREADS", "").strip()
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ValueError(f"CNN_CORE_NUM_THREADS: expects an integer, got {text!r}")
+    return _checked(int(text), "CNN_CORE_NUM_THREADS")
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cgroup_quota() -> int:
+    """CPUs that the quotas of this process's cgroup and its parents pay for, rounded down, at least 1."""
+    quota = math.inf
+    for folder in _cgroup_folders():
+        try:
+            if (folder / "cpu.max").exists():  # cgroup v2: "200000 100000", in microseconds
+                allowed, period = (folder / "cpu.max").read_text().split()
+            else:  # cgroup v1
+                allowed = (folder / "cpu.cfs_quota_us").read_text().strip()
+                period = (folder / "cpu.cfs_period_us").read_text().strip()
+            if allowed not in ("max", "-1") and int(period) > 0:
+                quota = min(quota, int(allowed) / int(period))
+        except (OSError, ValueError):
+            continue  # no quota set here, or not for us to read
+    return runtime.MAX_THREADS if quota == math.inf else max(1, int(quota))
+
+
+def _cgroup_folders() -> list[Path]:
+    root = Path("/sys/fs/cgroup")
+    folders = [root, root / "cpu"]
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return folders
+    for line in lines:  # "0::/user.slice/..." in v2, "4:cpu,cpuacct:/docker/..." in v1
+        _, controllers, path = line.split(":", 2)
+        if controllers == "" or "cpu" in controllers.split(","):
+            base = root if controllers == "" else root / "cpu"
+            here = base / path.lstrip("/")
+            folders += [here, *(parent for parent in here.parents if base in parent.parents)]
+    return folders

@@ -1,0 +1,45 @@
+/* The parts of the runtime put together: the table that kernels see, and what a fork does to it. */
+
+#ifndef CNN_CORE_RUNTIME_H
+#define CNN_CORE_RUNTIME_H
+
+#include "allocator.h"
+#include "cpu.h"
+#include "pool.h"
+
+static const char *runtime_isa_level_name = "baseline";
+
+static void runtime_set_isa_level(const char *level) { runtime_isa_level_name = level; }
+static const char *runtime_isa_level(void) { return runtime_isa_level_name; }
+
+static size_t allocator_cached(void) { return allocator.cached; }
+static size_t allocator_in_use(void) { return allocator.in_use; }
+
+#ifndef _WIN32
+/* A fork copies one thread.  Holding the allocator's lock over it keeps the lists whole in the
+   child; the pool's workers are not there, so the child begins without any. */
+static void runtime_before_fork(void) { mutex_lock(&allocator.mutex); }
+static void runtime_after_fork_in_parent(void) { mutex_unlock(&allocator.mutex); }
+static void runtime_after_fork_in_child(void)
+{
+    mutex_init(&allocator.mutex);
+    pool_reset();
+}
+#endif
+
+static cnn_kernel_api_table *runtime_init(size_t cache_limit)
+{
+    static cnn_kernel_api_table table = {
+        CNN_CORE_KERNEL_API_VERSION, pool_parallel_for,  allocator_allocate,
+        allocator_release,           runtime_isa_level,
+    };
+    mutex_init(&allocator.mutex);
+    allocator.limit = cache_limit;
+    pool_reset();
+#ifndef _WIN32
+    pthread_atfork(runtime_before_fork, runtime_after_fork_in_parent, runtime_after_fork_in_child);
+#endif
+    return &table;
+}
+
+#endif

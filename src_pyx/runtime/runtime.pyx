@@ -1,0 +1,83 @@
+"""What all kernels share, at whatever ISA level they run: threads, memory, the CPU's abilities.
+
+Built once, for the oldest CPU.  Kernels reach it through the capsule ``kernel_api``
+(cnn_core/include/cnn_core/kernel_api.h), Python through the functions here.
+"""
+
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.bytes cimport PyBytes_AsString
+from cpython.pycapsule cimport PyCapsule_New
+
+cdef extern from "cnn_core/kernel_api.h":
+    ctypedef struct cnn_kernel_api_table:
+        pass
+    const char *KERNEL_API_CAPSULE "CNN_CORE_KERNEL_API_MODULE \".kernel_api\""
+
+cdef extern from "runtime.h" nogil:
+    cnn_kernel_api_table *runtime_init(size_t cache_limit)
+    void runtime_set_isa_level(const char *level)
+    int cpu_runs(const char *level)
+    void *allocator_allocate(size_t bytes)
+    void allocator_release(void *memory)
+    void allocator_trim()
+    size_t allocator_cached()
+    size_t allocator_in_use()
+    int POOL_MAX_THREADS
+
+MAX_THREADS = POOL_MAX_THREADS
+
+# Blocks beyond this many bytes go back to the system when they are freed.
+CACHE_LIMIT = 1 << 29
+
+kernel_api = PyCapsule_New(runtime_init(CACHE_LIMIT), KERNEL_API_CAPSULE, NULL)
+
+
+def cpu_supports(str level):
+    """Whether kernels built for this ISA level run on this CPU."""
+    return bool(cpu_runs(level.encode()))
+
+
+_isa_level = b"baseline"
+
+
+def set_isa_level(str level):
+    """Say which level the library chose, for kernels that ask."""
+    global _isa_level
+    _isa_level = level.encode()  # keeps the characters alive
+    runtime_set_isa_level(PyBytes_AsString(_isa_level))
+
+
+cdef class Block:
+    """Memory from the cache that goes back to it when the last array on it dies."""
+
+    cdef void *memory
+    cdef Py_ssize_t nbytes
+
+    def __cinit__(self, Py_ssize_t nbytes):
+        if nbytes < 0:
+            raise ValueError(f"a block needs 0 bytes or more, got {nbytes}")
+        self.nbytes = nbytes
+        self.memory = allocator_allocate(nbytes)
+        if self.memory is NULL:
+            raise MemoryError(f"no memory left for an array of {nbytes} bytes")
+
+    def __dealloc__(self):
+        allocator_release(self.memory)
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.memory, self.nbytes, 0, flags)
+
+
+def memory_cached():
+    """Bytes that were freed and are kept for reuse."""
+    return allocator_cached()
+
+
+def memory_in_use():
+    """Bytes in blocks that arrays stand on."""
+    return allocator_in_use()
+
+
+def trim_memory():
+    """Give the memory that is kept for reuse back to the system."""
+    allocator_trim()
