@@ -71,8 +71,7 @@ def extension(name, source, level):
         name,
         [source],
         depends=HEADERS,
-        include_dirs=["src_pyx", "src_pyx/runtime", "cnn_core/include"],
-        define_macros=[("CYTHON_USE_MODULE_STATE", "0")],
+        include_dirs=["src_pyx/simd", "src_pyx/runtime", "cnn_core/include"],
         extra_compile_args=FLAGS + LEVEL_FLAGS[level],
         extra_link_args=[] if DEBUG or os.name == "nt" else ["-Wl,-S"],
     )

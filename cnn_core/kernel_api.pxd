@@ -32,6 +32,10 @@ cdef extern from "cnn_core/kernel_api.h" nogil:
         void *scratch, size_t scratch_bytes, int n_threads,
     ) noexcept
 
+    # Working memory, aligned to 64 bytes, from the library's cache; NULL when none is left.
+    void *allocate "cnn_allocate"(size_t n_bytes) noexcept
+    void release "cnn_release"(void *memory) noexcept
+
 cdef extern from "cnn_core/kernel_api.h":
     # Call once at the top of the module, before any parallel_for.
     int import_kernel_api "cnn_import_kernel_api"() except -1

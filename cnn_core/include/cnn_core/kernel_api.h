@@ -69,4 +69,7 @@ static inline void cnn_parallel_for(cnn_task task, const void *job, ptrdiff_t n_
     cnn_kernel_api->parallel_for(task, job, n_items, grain, scratch, scratch_bytes, n_threads);
 }
 
+static inline void *cnn_allocate(size_t bytes) { return cnn_kernel_api->allocate(bytes); }
+static inline void cnn_release(void *memory) { cnn_kernel_api->release(memory); }
+
 #endif

@@ -1,0 +1,16 @@
+import numpy as np
+
+def conv2d(
+    x: np.ndarray,  # const real[:, :, :, ::1]
+    weight: np.ndarray,  # const real[:, :, :, ::1]
+    bias: np.ndarray | None,  # const real[::1]
+    y: np.ndarray,  # real[:, :, :, ::1]
+    sh: int,
+    sw: int,
+    ph: int,
+    pw: int,
+    dh: int,
+    dw: int,
+    groups: int,
+    n_threads: int,
+) -> None: ...

@@ -1,0 +1,98 @@
+"""The fully connected layer (the book's Affine)."""
+
+import math
+
+import numpy as np
+
+from cnn_core._checks import as_real, as_vector, checked_size, same_shape
+from cnn_core._kernels import linear as _linear
+from cnn_core._memory import empty, zeros
+from cnn_core._threads import get_num_threads
+
+
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """Weighted sums of the inputs: ``y = x weight^T + bias``.
+
+    Parameters
+    ----------
+    x : ndarray (..., inputs), float32 or float64
+    weight : ndarray (outputs, inputs), dtype of ``x``
+    bias : ndarray (outputs,), optional
+
+    Returns
+    -------
+    ndarray (..., outputs)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes differ or the inputs do not match the weight.
+
+    Source: *Deep Learning from Scratch*, 5.6.
+    """
+    x, weight, rows = _arguments("linear", x, weight)
+    outputs = weight.shape[0]
+    if bias is not None:
+        bias = as_vector(bias, "linear: bias", outputs, x)
+    y = empty(checked_size((*x.shape[:-1], outputs), "linear: result"), x.dtype)
+    if y.size and rows.size:
+        _linear.linear(rows, weight, bias, y.reshape(-1, outputs), get_num_threads())
+    elif y.size:
+        y[...] = 0 if bias is None else bias
+    return y
+
+
+def linear_backward(
+    dy: np.ndarray, x: np.ndarray, weight: np.ndarray, *, need_dx: bool = True
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """The gradients of `linear`: ``dx = dy weight``, ``dweight = dy^T x``, ``dbias = sum of dy``.
+
+    Parameters
+    ----------
+    dy : ndarray (..., outputs)
+        The gradient of the loss with respect to `linear`'s result.
+    x, weight
+        As given to `linear`.
+    need_dx : bool
+        False saves the work for ``dx`` and gives None in its place.
+
+    Returns
+    -------
+    dx (..., inputs) or None, dweight (outputs, inputs), dbias (outputs,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `linear`, and if ``dy`` does not have the shape of its result.
+
+    Source: *Deep Learning from Scratch*, 5.6.
+    """
+    x, weight, rows = _arguments("linear_backward", x, weight)
+    outputs, inputs = weight.shape
+    dy = as_real(dy, "linear_backward: dy", like=x)
+    same_shape(dy, "linear_backward: dy", (*x.shape[:-1], outputs), "linear's result")
+    dy = dy.reshape(rows.shape[0], outputs)
+    if dy.size == 0 or x.size == 0:
+        dx = zeros(x.shape, x.dtype) if need_dx else None
+        return dx, zeros(weight.shape, x.dtype), dy.sum(axis=0)
+    n_threads = get_num_threads()
+    dweight = empty(weight.shape, x.dtype)
+    dbias = empty((outputs,), x.dtype)
+    _linear.linear_backward_weight(dy, rows, dweight, n_threads)
+    _linear.linear_backward_bias(dy, dbias)
+    if not need_dx:
+        return None, dweight, dbias
+    dx = empty(x.shape, x.dtype)
+    _linear.linear_backward_input(dy, weight, dx.reshape(-1, inputs), n_threads)
+    return dx, dweight, dbias
+
+
+def _arguments(name: str, x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    x = as_real(x, f"{name}: x")
+    weight = as_real(weight, f"{name}: weight", ndim=2, like=x)
+    if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"{name}: x: expects {weight.shape[1]} inputs in its last dimension like weight {weight.shape}, "
+            f"got shape {x.shape}"
+        )
+    return x, weight, x.reshape(math.prod(x.shape[:-1]), x.shape[-1])

@@ -1,0 +1,86 @@
+"""How a convolution sees its image: planes in which every tap is a plain shift.
+
+An output pixel (i, j) and a tap (kh, kw) meet at row i*sh + kh*dh and column j*sw + kw*dw of the
+padded image. Split the padded rows by their remainder modulo sh, the columns modulo sw:
+
+    stride 1 (one plane)          stride 2 (four planes)
+    a b c d                       a c | b d        tap (0, 0) reads plane (0, 0) at a
+    e f g h                       i k | j l        tap (0, 1) reads plane (0, 1) at b
+    i j k l                       ----+----        tap (0, 2) reads plane (0, 0) at c: one to the right
+    m n o p                       e g | f h        tap (1, 0) reads plane (1, 0) at e
+                                  m o | n p
+
+Within a plane, going to the next output pixel is going to the next number: pixel (i, j) is number
+i*width + j, the same for every tap up to an offset. So the column matrix of im2col is rows of
+these planes, and a convolution multiplies by it without making it. The price is a few columns at
+the end of each row (width - OW) that are computed and thrown away.
+"""
+
+from libc.string cimport memcpy, memset
+
+from cnn_core.kernel_api cimport real
+
+cdef struct Shape:
+    Py_ssize_t N, C, H, W             # input
+    Py_ssize_t F, OH, OW              # output
+    Py_ssize_t KH, KW, sh, sw, ph, pw, dh, dw, groups
+
+
+# Planes, and rows and columns of one beyond the output's own, that the taps reach into.
+cdef inline Py_ssize_t planes_along(Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil:
+    return min(stride, (K - 1) * dilation + 1)
+
+
+cdef inline Py_ssize_t reach(Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation) noexcept nogil:
+    return (K - 1) * dilation // stride
+
+
+# The planes of rows first ... first + n_rows of one image's output: (C, planes, planes, rows, width).
+cdef inline void copy_planes(
+    const Shape *s, const real *x, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t width, real *planes,
+) noexcept nogil:
+    cdef Py_ssize_t rows = n_rows + reach(s.KH, s.sh, s.dh)
+    cdef Py_ssize_t c, a, b, i, j, row, begin, end
+    cdef const real *source
+    for c in range(s.C):
+        for a in range(planes_along(s.KH, s.sh, s.dh)):
+            for b in range(planes_along(s.KW, s.sw, s.dw)):
+                # columns begin <= j < end of this plane lie in the image: 0 <= j*sw + b - pw < W
+                begin = max(0, (s.pw - b + s.sw - 1) // s.sw) if s.pw > b else 0
+                end = max(begin, min(width, (s.W + s.pw - b + s.sw - 1) // s.sw if s.W + s.pw > b else 0))
+                begin = min(begin, width)
+                end = min(end, width)
+                for i in range(rows):
+                    row = (first + i) * s.sh + a - s.ph
+                    if row < 0 or row >= s.H:
+                        memset(planes, 0, width * sizeof(real))
+                    else:
+                        source = x + (c * s.H + row) * s.W + b - s.pw
+                        for j in range(begin):
+                            planes[j] = 0
+                        if s.sw == 1:
+                            memcpy(planes + begin, source + begin, (end - begin) * sizeof(real))
+                        else:
+                            for j in range(begin, end):
+                                planes[j] = source[j * s.sw]
+                        for j in range(end, width):
+                            planes[j] = 0
+                    planes += width
+
+
+# offset[k] of tap k = (c, kh, kw) within one group's planes, each `plane` numbers long.
+cdef inline void tap_offsets(
+    const Shape *s, Py_ssize_t width, Py_ssize_t plane, Py_ssize_t *offset,
+) noexcept nogil:
+    cdef Py_ssize_t planes_h = planes_along(s.KH, s.sh, s.dh), planes_w = planes_along(s.KW, s.sw, s.dw)
+    cdef Py_ssize_t c, kh, kw, k = 0, a, b
+    for c in range(s.C // s.groups):
+        for kh in range(s.KH):
+            for kw in range(s.KW):
+                a = kh * s.dh % s.sh
+                b = kw * s.dw % s.sw
+                offset[k] = (
+                    ((c * planes_h + a) * planes_w + b) * plane
+                    + (kh * s.dh // s.sh) * width + kw * s.dw // s.sw
+                )
+                k += 1

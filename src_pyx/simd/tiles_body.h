@@ -1,0 +1,164 @@
+/* Included by tiles.h, once for float and once for double. */
+
+#define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
+
+/* ---- outer: sums over k, columns q side by side ---- */
+
+ALWAYS_INLINE void TYPED(outer_tile)(const int rows, const int vectors, const REAL *restrict a,
+                                     const REAL *x, const ptrdiff_t *offset, ptrdiff_t n_k,
+                                     const REAL *bias, REAL *y, ptrdiff_t y_stride)
+{
+    VECTOR sum[OUTER_ROWS][2];
+    UNROLLED for (int m = 0; m < rows; m++)
+        UNROLLED for (int v = 0; v < vectors; v++)
+            sum[m][v] = (VECTOR){0} + (bias ? bias[m] : 0);
+    for (ptrdiff_t k = 0; k < n_k; k++, a += rows) {
+        const UNALIGNED *row = (const UNALIGNED *)(x + offset[k]);
+        VECTOR x0 = row[0], x1 = vectors > 1 ? row[1] : row[0];
+        UNROLLED for (int m = 0; m < rows; m++) {
+            sum[m][0] += a[m] * x0;
+            if (vectors > 1)
+                sum[m][1] += a[m] * x1;
+        }
+    }
+    UNROLLED for (int m = 0; m < rows; m++)
+        UNROLLED for (int v = 0; v < vectors; v++)
+            ((UNALIGNED *)(y + m * y_stride))[v] = sum[m][v];
+}
+
+/* Fewer columns than a vector has lanes. */
+static void TYPED(outer_columns)(int rows, const REAL *a, const REAL *x, const ptrdiff_t *offset,
+                                 ptrdiff_t n_k, const REAL *bias, REAL *y, ptrdiff_t y_stride,
+                                 ptrdiff_t n_q)
+{
+    for (int m = 0; m < rows; m++)
+        for (ptrdiff_t q = 0; q < n_q; q++) {
+            REAL sum = bias ? bias[m] : 0;
+            for (ptrdiff_t k = 0; k < n_k; k++)
+                sum += a[k * rows + m] * x[offset[k] + q];
+            y[m * y_stride + q] = sum;
+        }
+}
+
+#define OUTER_CASE(ROWS)                                                                          \
+    case ROWS:                                                                                    \
+        if (vectors == 2)                                                                         \
+            TYPED(outer_tile)(ROWS, 2, a, x, offset, n_k, bias, y, y_stride);                     \
+        else                                                                                      \
+            TYPED(outer_tile)(ROWS, 1, a, x, offset, n_k, bias, y, y_stride);                     \
+        break;
+
+static void TYPED(outer_panel)(int rows, int vectors, const REAL *a, const REAL *x,
+                               const ptrdiff_t *offset, ptrdiff_t n_k, const REAL *bias, REAL *y,
+                               ptrdiff_t y_stride)
+{
+    switch (rows) {
+        OUTER_CASE(1)
+        OUTER_CASE(2)
+        OUTER_CASE(3)
+        OUTER_CASE(4)
+        OUTER_CASE(5)
+        OUTER_CASE(6)
+    }
+}
+#undef OUTER_CASE
+
+/* y (n_m, n_q) in rows y_stride apart.  `a` is packed in panels of OUTER_ROWS rows of y, the last
+   one narrower: panel p starts at a + p * OUTER_ROWS * n_k and holds its rows for k = 0, then for
+   k = 1, ...  Reads x[offset[k] + q] for 0 <= q < n_q only: the last tile steps back over columns
+   that are already done. */
+static void TYPED(outer_product)(const REAL *a, const REAL *x, const ptrdiff_t *offset,
+                                 ptrdiff_t n_k, const REAL *bias, REAL *y, ptrdiff_t y_stride,
+                                 ptrdiff_t n_m, ptrdiff_t n_q)
+{
+    ptrdiff_t q = 0;
+    while (q < n_q) {
+        int vectors = n_q - q > LANES && n_q >= 2 * LANES ? 2 : 1;
+        if (n_q >= LANES && n_q - q < vectors * LANES)
+            q = n_q - vectors * LANES;
+        for (ptrdiff_t m = 0; m < n_m; m += OUTER_ROWS) {
+            int rows = n_m - m < OUTER_ROWS ? (int)(n_m - m) : OUTER_ROWS;
+            const REAL *panel = a + m * n_k, *panel_bias = bias ? bias + m : NULL;
+            REAL *to = y + m * y_stride + q;
+            if (n_q < LANES)
+                TYPED(outer_columns)(rows, panel, x, offset, n_k, panel_bias, to, y_stride, n_q);
+            else
+                TYPED(outer_panel)(rows, vectors, panel, x + q, offset, n_k, panel_bias, to, y_stride);
+        }
+        q += vectors * LANES;
+    }
+}
+
+/* ---- dot: sums over q, a table of rows times a table of taps ---- */
+
+ALWAYS_INLINE void TYPED(dot_tile)(const int rows, const int taps, const REAL *a, ptrdiff_t a_stride,
+                                   const REAL *x, const ptrdiff_t *offset, ptrdiff_t n_q,
+                                   ptrdiff_t n_images, ptrdiff_t a_image, ptrdiff_t x_image, REAL *y,
+                                   ptrdiff_t y_stride)
+{
+    VECTOR sum[DOT_ROWS][DOT_TAPS];
+    REAL tail[DOT_ROWS][DOT_TAPS];
+    UNROLLED for (int m = 0; m < rows; m++)
+        UNROLLED for (int k = 0; k < taps; k++) {
+            sum[m][k] = (VECTOR){0};
+            tail[m][k] = 0;
+        }
+    for (ptrdiff_t image = 0; image < n_images; image++, a += a_image, x += x_image) {
+        ptrdiff_t q = 0;
+        for (; q + LANES <= n_q; q += LANES) {
+            VECTOR column[DOT_ROWS];
+            UNROLLED for (int m = 0; m < rows; m++)
+                column[m] = *(const UNALIGNED *)(a + m * a_stride + q);
+            UNROLLED for (int k = 0; k < taps; k++) {
+                VECTOR row = *(const UNALIGNED *)(x + offset[k] + q);
+                UNROLLED for (int m = 0; m < rows; m++)
+                    sum[m][k] += column[m] * row;
+            }
+        }
+        for (; q < n_q; q++)
+            for (int m = 0; m < rows; m++)
+                for (int k = 0; k < taps; k++)
+                    tail[m][k] += a[m * a_stride + q] * x[offset[k] + q];
+    }
+    UNROLLED for (int m = 0; m < rows; m++)
+        UNROLLED for (int k = 0; k < taps; k++) {
+            REAL total = tail[m][k];
+            for (int lane = 0; lane < LANES; lane++)
+                total += sum[m][k][lane];
+            y[m * y_stride + k] += total;
+        }
+}
+
+/* y (n_m, n_k) in rows y_stride apart: added to.  Row m of a starts at a + m * a_stride.  Sums
+   over q of n_images images, which lie a_image and x_image apart. */
+static void TYPED(dot_product)(const REAL *a, ptrdiff_t a_stride, const REAL *x,
+                               const ptrdiff_t *offset, ptrdiff_t n_q, ptrdiff_t n_images,
+                               ptrdiff_t a_image, ptrdiff_t x_image, REAL *y, ptrdiff_t y_stride,
+                               ptrdiff_t n_m, ptrdiff_t n_k)
+{
+#define DOT(ROWS, TAPS)                                                                           \
+    TYPED(dot_tile)(ROWS, TAPS, a + m * a_stride, a_stride, x, offset + k, n_q, n_images, a_image,  \
+                    x_image, y + m * y_stride + k, y_stride)
+    for (ptrdiff_t k = 0; k < n_k;) {
+        int full = n_k - k >= DOT_TAPS;
+        for (ptrdiff_t m = 0; m < n_m;) {
+            if (n_m - m >= DOT_ROWS) {
+                if (full)
+                    DOT(DOT_ROWS, DOT_TAPS);
+                else
+                    DOT(DOT_ROWS, 1);
+                m += DOT_ROWS;
+            } else {
+                if (full)
+                    DOT(1, DOT_TAPS);
+                else
+                    DOT(1, 1);
+                m += 1;
+            }
+        }
+        k += full ? DOT_TAPS : 1;
+    }
+#undef DOT
+}
+
+#undef LANES
