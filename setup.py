@@ -48,7 +48,7 @@ LEVEL_FLAGS = {
 PACKAGE = "cnn_core._kernels"
 SHARED = f"{PACKAGE}._cython_shared"  # Cython's memoryview code, once instead of in each module
 KERNELS = sorted(path.as_posix() for path in Path("src_pyx").glob("*.pyx"))
-HEADERS = sorted(path.as_posix() for d in ("src_pyx", "cnn_core") for path in Path(d).rglob("*.[hp]*[hd]"))
+HEADERS = sorted(path.as_posix() for suffix in ("h", "pxd") for path in Path().glob(f"*/**/*.{suffix}"))
 
 
 def isa_levels():
@@ -108,4 +108,5 @@ setup(
         ),
     ],
     cmdclass={"build_ext": BuildKernels},
+    options={"build": {"build_base": "build/debug" if DEBUG else "build/release"}},
 )

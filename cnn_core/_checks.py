@@ -29,12 +29,18 @@ def as_real(x: Any, name: str, *, ndim: int | None = None, like: np.ndarray | No
         If it does not have ``ndim`` dimensions.
     """
     if not isinstance(x, np.ndarray):
-        raise TypeError(f"{name}: expects a numpy array, got {type(x).__name__}; convert it with numpy.asarray")
+        raise TypeError(
+            f"{name}: expects a numpy array, got {type(x).__name__}; convert it with numpy.asarray"
+        )
     dtype = x.dtype if x.dtype.isnative else x.dtype.newbyteorder("=")
     if dtype not in REAL:
-        raise TypeError(f"{name}: expects float32 or float64, got {x.dtype}; convert it with .astype('float32')")
+        raise TypeError(
+            f"{name}: expects float32 or float64, got {x.dtype}; convert it with .astype('float32')"
+        )
     if like is not None and dtype != like.dtype:
-        raise TypeError(f"{name}: expects {like.dtype} like the other arrays, got {dtype}; convert one of them")
+        raise TypeError(
+            f"{name}: expects {like.dtype} like the other arrays, got {dtype}; convert one of them"
+        )
     if ndim is not None and x.ndim != ndim:
         raise ValueError(f"{name}: expects {ndim} dimensions{_LAYOUT.get(ndim, '')}, got shape {x.shape}")
     return np.require(x, dtype, ["C_CONTIGUOUS", "ALIGNED"])
@@ -154,13 +160,15 @@ def out_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 
     if extent > size + 2 * padding:
         reach = f"{kernel}" if dilation == 1 else f"{extent} = {dilation}*({kernel} - 1) + 1"
         raise ValueError(
-            f"{name}: kernel {reach} is larger than the padded input {size + 2 * padding} = {size} + 2*{padding}: "
-            f"use a smaller kernel or more padding"
+            f"{name}: kernel {reach} is larger than the padded input "
+            f"{size + 2 * padding} = {size} + 2*{padding}: use a smaller kernel or more padding"
         )
     return (size + 2 * padding - extent) // stride + 1
 
 
-def pool_size(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool, *, name: str) -> int:
+def pool_size(
+    size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool, *, name: str
+) -> int:
     """Output length of a pooling along one axis.
 
     As `out_size`, rounded up with ``ceil_mode``; a last window that would start beyond the input and its
@@ -172,7 +180,9 @@ def pool_size(size: int, kernel: int, stride: int, padding: int, dilation: int, 
         If the kernel does not fit, or ``padding`` is more than half the kernel.
     """
     if 2 * padding > dilation * (kernel - 1) + 1:
-        raise ValueError(f"{name}: padding {padding} is more than half the kernel {kernel}: a window would be all padding")
+        raise ValueError(
+            f"{name}: padding {padding} is more than half the kernel {kernel}: a window would be all padding"
+        )
     out = out_size(size, kernel, stride, padding, dilation, name=name)
     if ceil_mode:
         span = size + 2 * padding - dilation * (kernel - 1) - 1
@@ -182,7 +192,9 @@ def pool_size(size: int, kernel: int, stride: int, padding: int, dilation: int, 
     return out
 
 
-def labels(target: Any, name: str, shape: tuple[int, ...], classes: int, ignore_index: int | None = None) -> np.ndarray:
+def labels(
+    target: Any, name: str, shape: tuple[int, ...], classes: int, ignore_index: int | None = None
+) -> np.ndarray:
     """Class numbers as C-contiguous int64, each in ``0 <= t < classes`` (or equal to ``ignore_index``).
 
     Raises

@@ -82,8 +82,8 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
 
 
 cdef void _pack(const Shape *s, Py_ssize_t K, const real *weight, real *packed) noexcept nogil:
-    cdef Py_ssize_t group_F = s.F // s.groups, g, f, k
-    for g in range(s.groups):
+    cdef Py_ssize_t group_F = s.F // s.groups, _group, f, k
+    for _group in range(s.groups):
         for f in range(group_F):
             for k in range(K):
                 packed[packed_index(f, k, group_F, K)] = weight[f * K + k]
@@ -125,7 +125,9 @@ def conv2d(
         job.plane = (job.band_rows + reach(s.KH, sh, dh)) * job.width
         job.planes_numbers = n_planes * job.plane
 
-    cdef Py_ssize_t worker_numbers = job.planes_numbers + (s.F * job.band_rows * job.width if job.crops else 0)
+    cdef Py_ssize_t worker_numbers = job.planes_numbers
+    if job.crops:
+        worker_numbers += s.F * job.band_rows * job.width
     worker_numbers = (worker_numbers + 15) // 16 * 16
     cdef real *memory = <real *> allocate(
         (s.F * job.K + n_threads * worker_numbers) * sizeof(real) + (job.K + 8) * sizeof(Py_ssize_t)

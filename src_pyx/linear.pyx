@@ -71,7 +71,8 @@ cdef void _outer_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real 
         n_columns = (item % job.column_blocks + 1) * job.n_columns // job.column_blocks - column
         outer_product(
             <const real *> job.a + row * job.n_sum, <const real *> job.b + column, job.offset, job.n_sum,
-            <const real *> NULL, <real *> job.y + row * job.n_columns + column, job.n_columns, n_rows, n_columns,
+            <const real *> NULL, <real *> job.y + row * job.n_columns + column, job.n_columns, n_rows,
+            n_columns,
         )
 
 
@@ -141,7 +142,8 @@ def linear_backward_input(
     cdef Py_ssize_t n_outputs = dy.shape[1]
     with nogil:
         _outer(
-            &dy[0, 0], n_outputs, 1, &weight[0, 0], &dx[0, 0], dy.shape[0], n_outputs, weight.shape[1], n_threads
+            &dy[0, 0], n_outputs, 1, &weight[0, 0], &dx[0, 0], dy.shape[0], n_outputs, weight.shape[1],
+            n_threads,
         )
 
 
@@ -154,7 +156,10 @@ def linear_backward_weight(
     """Fill ``dweight`` = dy^T x."""
     cdef Py_ssize_t n_outputs = dy.shape[1]
     with nogil:
-        _outer(&dy[0, 0], 1, n_outputs, &x[0, 0], &dweight[0, 0], n_outputs, dy.shape[0], x.shape[1], n_threads)
+        _outer(
+            &dy[0, 0], 1, n_outputs, &x[0, 0], &dweight[0, 0], n_outputs, dy.shape[0], x.shape[1],
+            n_threads,
+        )
 
 
 def linear_backward_bias(

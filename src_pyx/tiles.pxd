@@ -49,6 +49,8 @@ cdef inline void dot_product(
 
 
 # Where row m, step k of a matrix with n_k steps lies once it is packed for outer_product.
-cdef inline Py_ssize_t packed_index(Py_ssize_t m, Py_ssize_t k, Py_ssize_t n_m, Py_ssize_t n_k) noexcept nogil:
+cdef inline Py_ssize_t packed_index(
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n_m, Py_ssize_t n_k,
+) noexcept nogil:
     cdef Py_ssize_t first = m - m % OUTER_ROWS
     return first * n_k + k * min(OUTER_ROWS, n_m - first) + m % OUTER_ROWS

@@ -15,7 +15,8 @@ from cnn_core._checks import (
     same_shape,
 )
 from cnn_core._kernels import conv2d as _conv2d
-from cnn_core._kernels import conv2d_backward as _conv2d_backward
+from cnn_core._kernels import conv2d_backward_input as _backward_input
+from cnn_core._kernels import conv2d_backward_weight as _backward_weight
 from cnn_core._kernels import im2col as _im2col
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
@@ -23,7 +24,9 @@ from cnn_core._threads import get_num_threads
 Padding = Pair | str
 
 
-def im2col(x: np.ndarray, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> np.ndarray:
+def im2col(
+    x: np.ndarray, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+) -> np.ndarray:
     """Lay every window of an image batch out as one row.
 
     ``col[(n, oh, ow), (c, kh, kw)] = x[n, c, oh*sh + kh*dh - ph, ow*sw + kw*dw - pw]``, 0 in the padding.
@@ -64,7 +67,8 @@ def col2im(
 ) -> np.ndarray:
     """Add rows of windows up into an image batch: the adjoint of `im2col`.
 
-    ``x[n, c, h, w]`` is the sum of all ``col[(n, oh, ow), (c, kh, kw)]`` that `im2col` would have copied from there.
+    ``x[n, c, h, w]`` is the sum of all ``col[(n, oh, ow), (c, kh, kw)]`` that `im2col` would have copied
+    from there.
 
     Parameters
     ----------
@@ -108,7 +112,7 @@ def conv2d(
     """Slide filters over an image batch.
 
     ``y[n, f, i, j] = bias[f] + sum over c, kh, kw of
-    weight[f, c, kh, kw] * x[n, c, i*sh + kh*dh - ph, j*sw + kw*dw - pw]``, with c running over the filter's group.
+    weight[f, c, kh, kw] * x[n, c, i*sh + kh*dh - ph, j*sw + kw*dw - pw]``, c running over the filter's group.
 
     Parameters
     ----------
@@ -118,7 +122,8 @@ def conv2d(
     stride, dilation : int or (rows, columns), in pixels
     padding : int, (rows, columns), "valid" (none) or "same" (output as large as the input; stride 1)
     groups : int
-        Channels and filters are cut into this many groups that do not see each other; ``groups=C`` is depthwise.
+        Channels and filters are cut into this many groups that do not see each other; ``groups=C`` is
+        depthwise.
 
     Returns
     -------
@@ -131,7 +136,9 @@ def conv2d(
 
     Source: *Deep Learning from Scratch*, 7.2.
     """
-    x, weight, steps, pads, gaps, groups, out = _arguments("conv2d", x, weight, stride, padding, dilation, groups)
+    x, weight, steps, pads, gaps, groups, out = _arguments(
+        "conv2d", x, weight, stride, padding, dilation, groups
+    )
     filters = weight.shape[0]
     if bias is not None:
         bias = as_vector(bias, "conv2d: bias", filters, x)
@@ -197,11 +204,11 @@ def conv2d_backward(
         n_threads = get_num_threads()
         dweight = empty(weight.shape, x.dtype)
         dbias = empty((weight.shape[0],), x.dtype)
-        _conv2d_backward.conv2d_backward_weight(dy, x, dweight, *steps, *pads, *gaps, groups, n_threads)
-        _conv2d_backward.conv2d_backward_bias(dy, dbias, n_threads)
+        _backward_weight.conv2d_backward_weight(dy, x, dweight, *steps, *pads, *gaps, groups, n_threads)
+        _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
         if need_dx:
             dx = empty(x.shape, x.dtype)
-            _conv2d_backward.conv2d_backward_input(dy, weight, dx, *steps, *pads, *gaps, groups, n_threads)
+            _backward_input.conv2d_backward_input(dy, weight, dx, *steps, *pads, *gaps, groups, n_threads)
     if not need_dx:
         return None, dweight, dbias
     return (dx if inner is None else np.ascontiguousarray(dx[inner])), dweight, dbias
@@ -216,10 +223,14 @@ def _windows(name: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation
     )
 
 
-def _out_sizes(name: str, size: tuple[int, ...], kernel: tuple, steps: tuple, pads: tuple, gaps: tuple) -> tuple:
+def _out_sizes(
+    name: str, size: tuple[int, ...], kernel: tuple, steps: tuple, pads: tuple, gaps: tuple
+) -> tuple:
     return tuple(
         out_size(*axis, name=f"{name}: {what}")
-        for what, axis in zip(("height", "width"), zip(size, kernel, steps, pads, gaps, strict=True), strict=True)
+        for what, axis in zip(
+            ("height", "width"), zip(size, kernel, steps, pads, gaps, strict=True), strict=True
+        )
     )
 
 
@@ -233,7 +244,9 @@ def _arguments(
     x = as_nchw(x, f"{name}: x")
     weight = as_real(weight, f"{name}: weight", like=x)
     if weight.ndim != 4:
-        raise ValueError(f"{name}: weight: expects shape (filters, channels/groups, rows, columns), got {weight.shape}")
+        raise ValueError(
+            f"{name}: weight: expects shape (filters, channels/groups, rows, columns), got {weight.shape}"
+        )
     groups = integer(groups, f"{name}: groups", at_least=1)
     filters, group_channels, *kernel = weight.shape
     if x.shape[1] != group_channels * groups:

@@ -1,0 +1,210 @@
+"""The gradient of a convolution with respect to its input.
+
+dx is again a sum over taps, of filters this time: in the planes of convolution.pxd,
+
+    dplane[c][q] = sum over f and the plane's taps of weight[f, c, kh, kw] * dy[f][q - shift(kh, kw)],
+
+so the tile of the forward pass serves, on dy with a margin of zeros. Then the planes are put back
+together, less the padding.
+
+Contract as in conv2d.pyx. Every element of ``dx`` is written.
+"""
+
+from libc.string cimport memcpy, memset
+
+from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
+from convolution cimport Shape, reach
+from tiles cimport outer_product, packed_index
+
+import_kernel_api()
+
+cdef enum:
+    BAND_BYTES = 384 * 1024             # planes and result of a band: in the second-level cache
+    FEWEST_BANDS = 8                    # of the whole batch, so that threads have something to share
+
+cdef struct Job:
+    Shape s
+    const void *dy
+    void *dx
+    const void *weight                  # packed per group and plane
+    const Py_ssize_t *offset            # per plane
+    Py_ssize_t first_row, n_rows        # of the planes: those that hold pixels of the image
+    Py_ssize_t n_bands, band_rows
+    Py_ssize_t width                    # of a plane, and of dy with its margin
+    Py_ssize_t margin_h, margin_w       # zeros above and left of dy: as far as taps reach
+
+
+# dy's rows first - margin_h ... first + n_rows, each behind margin_w zeros: (F, rows, width), then a
+# last margin.
+cdef void _with_margin(
+    const Job *job, const real *dy, Py_ssize_t first, Py_ssize_t n_rows, real *to,
+) noexcept nogil:
+    cdef const Shape *s = &job.s
+    cdef Py_ssize_t f, i, j
+    for f in range(s.F):
+        for i in range(first - job.margin_h, first + n_rows):
+            if i < 0 or i >= s.OH:
+                memset(to, 0, job.width * sizeof(real))
+            else:
+                for j in range(job.margin_w):
+                    to[j] = 0
+                memcpy(to + job.margin_w, dy + (f * s.OH + i) * s.OW, s.OW * sizeof(real))
+                for j in range(job.margin_w + s.OW, job.width):
+                    to[j] = 0
+            to += job.width
+        for j in range(job.margin_w):
+            to[j] = 0
+        to += job.margin_w
+
+
+# The rows of one plane back to their places in the image: every sh-th row, every sw-th column.
+cdef void _plane_to_image(
+    const Job *job, const real *plane, Py_ssize_t plane_stride, Py_ssize_t n_channels,
+    Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t a, Py_ssize_t b, real *dx,
+) noexcept nogil:
+    cdef const Shape *s = &job.s
+    cdef Py_ssize_t c, i, j, row, column
+    cdef Py_ssize_t begin = (s.pw - b + s.sw - 1) // s.sw if s.pw > b else 0
+    cdef Py_ssize_t end = (s.W + s.pw - b + s.sw - 1) // s.sw if s.W + s.pw > b else 0
+    cdef const real *source
+    cdef real *to
+    for c in range(n_channels):
+        for i in range(n_rows):
+            row = (first + i) * s.sh + a - s.ph
+            if row < 0 or row >= s.H or begin >= end:
+                continue
+            source = plane + c * plane_stride + i * job.width
+            to = dx + (c * s.H + row) * s.W
+            column = begin * s.sw + b - s.pw
+            if s.sw == 1:
+                memcpy(to + column, source + begin, (end - begin) * sizeof(real))
+            else:
+                for j in range(begin, end):
+                    to[column + (j - begin) * s.sw] = source[j]
+
+
+cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef const Shape *s = &job.s
+    cdef Py_ssize_t group_F = s.F // s.groups, group_C = s.C // s.groups
+    cdef Py_ssize_t item, n, row, n_rows, n_pixels, g, a, b, taps, dy_plane
+    cdef Py_ssize_t band_pixels = job.band_rows * job.width
+    cdef real *margined = scratch
+    cdef real *planes = scratch + s.F * ((job.band_rows + job.margin_h) * job.width + job.margin_w)
+    cdef const real *weight
+    cdef const Py_ssize_t *offset
+    cdef real *dx
+    for item in range(first, last):
+        n = item // job.n_bands
+        row = job.first_row + item % job.n_bands * job.band_rows
+        n_rows = min(job.band_rows, job.first_row + job.n_rows - row)
+        n_pixels = n_rows * job.width
+        dy_plane = (job.band_rows + job.margin_h) * job.width + job.margin_w
+        _with_margin(job, <const real *> job.dy + n * s.F * s.OH * s.OW, row, job.band_rows, margined)
+        for g in range(s.groups):
+            dx = <real *> job.dx + (n * s.C + g * group_C) * s.H * s.W
+            weight = <const real *> job.weight + g * group_C * group_F * s.KH * s.KW
+            offset = job.offset
+            for a in range(s.sh):
+                for b in range(s.sw):
+                    taps = _taps(s.KH, s.sh, s.dh, a) * _taps(s.KW, s.sw, s.dw, b)
+                    if taps == 0:
+                        memset(planes, 0, group_C * band_pixels * sizeof(real))
+                    else:
+                        outer_product(
+                            weight, margined + g * group_F * dy_plane, offset, group_F * taps,
+                            <const real *> NULL, planes, band_pixels, group_C, n_pixels,
+                        )
+                    _plane_to_image(job, planes, band_pixels, group_C, row, n_rows, a, b, dx)
+                    weight += group_C * group_F * taps
+                    offset += group_F * taps
+
+
+# How many of K taps fall into plane a.
+cdef Py_ssize_t _taps(Py_ssize_t K, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t a) noexcept nogil:
+    cdef Py_ssize_t k, n = 0
+    for k in range(K):
+        n += k * dilation % stride == a
+    return n
+
+
+# Weights and offsets plane after plane: rows are channels, steps are (filter, tap of this plane).
+cdef void _pack_by_plane(
+    const Job *job, const real *weight, real *packed, Py_ssize_t *offset,
+) noexcept nogil:
+    cdef const Shape *s = &job.s
+    cdef Py_ssize_t group_F = s.F // s.groups, group_C = s.C // s.groups
+    cdef Py_ssize_t dy_plane = (job.band_rows + job.margin_h) * job.width + job.margin_w
+    cdef Py_ssize_t g, a, b, f, kh, kw, c, k, n_k
+    for g in range(s.groups):
+        for a in range(s.sh):
+            for b in range(s.sw):
+                n_k = group_F * _taps(s.KH, s.sh, s.dh, a) * _taps(s.KW, s.sw, s.dw, b)
+                k = 0
+                for f in range(group_F):
+                    for kh in range(s.KH):
+                        for kw in range(s.KW):
+                            if kh * s.dh % s.sh != a or kw * s.dw % s.sw != b:
+                                continue
+                            if g == 0:
+                                offset[k] = (
+                                    f * dy_plane + (job.margin_h - kh * s.dh // s.sh) * job.width
+                                    + job.margin_w - kw * s.dw // s.sw
+                                )
+                            for c in range(group_C):
+                                packed[packed_index(c, k, group_C, n_k)] = weight[
+                                    (((g * group_F + f) * group_C + c) * s.KH + kh) * s.KW + kw
+                                ]
+                            k += 1
+                packed += group_C * n_k
+                if g == 0:
+                    offset += n_k
+
+
+def conv2d_backward_input(
+    const real[:, :, :, ::1] dy,        # IN   (N, F, OH, OW)
+    const real[:, :, :, ::1] weight,    # IN   (F, C / groups, KH, KW)
+    real[:, :, :, ::1] dx,              # OUT  (N, C, H, W)
+    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t ph, Py_ssize_t pw, Py_ssize_t dh, Py_ssize_t dw,
+    Py_ssize_t groups, int n_threads,
+):
+    """Fill ``dx``; bands of rows are shared among threads."""
+    cdef Job job
+    cdef Shape *s = &job.s
+    cdef Py_ssize_t row_bytes, worker_numbers, n_weights = weight.shape[0] * weight.shape[1]
+    s.N, s.C, s.H, s.W = dx.shape[0], dx.shape[1], dx.shape[2], dx.shape[3]
+    s.F, s.OH, s.OW = dy.shape[1], dy.shape[2], dy.shape[3]
+    s.KH, s.KW, s.sh, s.sw, s.ph, s.pw = weight.shape[2], weight.shape[3], sh, sw, ph, pw
+    s.dh, s.dw, s.groups = dh, dw, groups
+    n_weights *= s.KH * s.KW
+    job.dy, job.dx = &dy[0, 0, 0, 0], &dx[0, 0, 0, 0]
+
+    job.margin_h, job.margin_w = reach(s.KH, sh, dh), reach(s.KW, sw, dw)
+    job.width = max(s.OW + job.margin_w, (s.W + pw - 1) // sw + 1)
+    job.first_row = ph // sh
+    job.n_rows = (s.H + ph - 1) // sh + 1 - job.first_row
+    row_bytes = (s.F + s.C // groups) * job.width * sizeof(real)
+    job.n_bands = max(1, (job.n_rows * row_bytes) // BAND_BYTES, FEWEST_BANDS // s.N)
+    job.band_rows = (job.n_rows - 1) // min(job.n_bands, job.n_rows) + 1
+    job.n_bands = (job.n_rows - 1) // job.band_rows + 1
+
+    worker_numbers = (
+        s.F * ((job.band_rows + job.margin_h) * job.width + job.margin_w)
+        + s.C // groups * job.band_rows * job.width + 15
+    ) // 16 * 16
+    cdef Py_ssize_t n_offsets = s.F // groups * s.KH * s.KW
+    cdef real *memory = <real *> allocate(
+        (n_weights + n_threads * worker_numbers) * sizeof(real) + n_offsets * sizeof(Py_ssize_t)
+    )
+    if memory is NULL:
+        raise MemoryError("conv2d_backward: no memory for its working buffers")
+    cdef Py_ssize_t *offset = <Py_ssize_t *> memory
+    cdef real *scratch = <real *> (offset + n_offsets)
+    cdef real *packed = scratch + n_threads * worker_numbers
+    job.weight, job.offset = packed, offset
+    with nogil:
+        _pack_by_plane(&job, &weight[0, 0, 0, 0], packed, offset)
+        parallel_for(
+            <task> &_bands[real], &job, s.N * job.n_bands, 1,
+            scratch, worker_numbers * sizeof(real), n_threads,
+        )
+        release(memory)
