@@ -48,7 +48,12 @@ LEVEL_FLAGS = {
 PACKAGE = "cnn_core._kernels"
 SHARED = f"{PACKAGE}._cython_shared"  # Cython's memoryview code, once instead of in each module
 KERNELS = sorted(path.as_posix() for path in Path("src_pyx").glob("*.pyx"))
-HEADERS = sorted(path.as_posix() for suffix in ("h", "pxd") for path in Path().glob(f"*/**/*.{suffix}"))
+HEADERS = sorted(
+    path.as_posix()
+    for folder in ("src_pyx", "cnn_core")
+    for path in Path(folder).rglob("*")
+    if path.suffix in (".h", ".pxd")
+)
 
 
 def isa_levels():
