@@ -1,0 +1,220 @@
+"""Element-wise activations, softmax and log-softmax."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from cnn_core._checks import as_real, integer, real_number, same_shape
+from cnn_core._kernels import activation
+from cnn_core._kernels import softmax as softmax_kernel
+from cnn_core._memory import empty
+from cnn_core._threads import get_num_threads
+
+
+def _map(kernel: Callable[..., None], x: np.ndarray, *numbers: float) -> np.ndarray:
+    y = empty(x.shape, x.dtype)
+    if x.size:
+        kernel(x.reshape(-1), y.reshape(-1), *numbers, get_num_threads())
+    return y
+
+
+def _map_backward(
+    kernel: Callable[..., None], dy: np.ndarray, other: np.ndarray, name: str, other_name: str, *numbers: float
+) -> np.ndarray:
+    other = as_real(other, f"{name}: {other_name}")
+    dy = as_real(dy, f"{name}: dy", like=other)
+    same_shape(dy, f"{name}: dy", other.shape, other_name)
+    dx = empty(other.shape, other.dtype)
+    if other.size:
+        kernel(dy.reshape(-1), other.reshape(-1), dx.reshape(-1), *numbers, get_num_threads())
+    return dx
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """Set negative values to zero: ``y = max(x, 0)``; NaN stays.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+
+    Returns
+    -------
+    y : like x
+    """
+    return _map(activation.relu, as_real(x, "relu: x"))
+
+
+def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Gradient of `relu`: ``dx = dy`` where the output ``y`` is above 0, else 0. (At ``x = 0`` it is 0.)
+
+    Parameters
+    ----------
+    dy : gradient of the output
+    y : output of `relu`, same shape and dtype
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes or shapes differ.
+    """
+    return _map_backward(activation.relu_backward, dy, y, "relu_backward", "y")
+
+
+def leaky_relu(x: np.ndarray, negative_slope: float = 0.01) -> np.ndarray:
+    """Scale negative values down: ``y = x`` where ``x > 0``, else ``negative_slope * x``.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    negative_slope : float
+
+    Source: Maas et al., *Rectifier nonlinearities improve neural network acoustic models*, 2013.
+    """
+    x = as_real(x, "leaky_relu: x")
+    return _map(activation.leaky_relu, x, real_number(negative_slope, "leaky_relu: negative_slope"))
+
+
+def leaky_relu_backward(dy: np.ndarray, x: np.ndarray, negative_slope: float = 0.01) -> np.ndarray:
+    """Gradient of `leaky_relu`: ``dx = dy`` where the input ``x > 0``, else ``negative_slope * dy``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes or shapes differ.
+    """
+    slope = real_number(negative_slope, "leaky_relu_backward: negative_slope")
+    return _map_backward(activation.leaky_relu_backward, dy, x, "leaky_relu_backward", "x", slope)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Squash into [0, 1]: ``y = 1 / (1 + exp(-x))``, without overflow.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    """
+    return _map(activation.sigmoid, as_real(x, "sigmoid: x"))
+
+
+def sigmoid_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Gradient of `sigmoid` by its output: ``dx = dy * (1 - y) * y``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes or shapes differ.
+    """
+    return _map_backward(activation.sigmoid_backward, dy, y, "sigmoid_backward", "y")
+
+
+def tanh(x: np.ndarray) -> np.ndarray:
+    """Squash into [-1, 1]: ``y = tanh(x)``.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    """
+    return _map(activation.tanh, as_real(x, "tanh: x"))
+
+
+def tanh_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Gradient of `tanh` by its output: ``dx = dy * (1 - y * y)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes or shapes differ.
+    """
+    return _map_backward(activation.tanh_backward, dy, y, "tanh_backward", "y")
+
+
+def _around(x: np.ndarray, dim: int, name: str) -> tuple[int, int, int]:
+    """The shape as (axes before, axis ``dim``, axes after)."""
+    axis = integer(dim, f"{name}: dim", at_least=-(2**62))
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{name}: dim {axis} is not an axis of shape {x.shape}: expects {-x.ndim} to {x.ndim - 1}")
+    axis %= x.ndim
+    return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+
+
+def _softmax(x: np.ndarray, dim: int, is_log: bool, name: str) -> np.ndarray:
+    x = as_real(x, f"{name}: x")
+    view = _around(x, dim, name)
+    y = empty(x.shape, x.dtype)
+    if x.size:
+        n_threads = get_num_threads()
+        scratch = empty((n_threads, 2 * softmax_kernel.LANE_COUNT * view[1]), x.dtype)
+        softmax_kernel.softmax(x.reshape(view), y.reshape(view), scratch, is_log, n_threads)
+    return y
+
+
+def _softmax_backward(dy: np.ndarray, y: np.ndarray, dim: int, is_log: bool, name: str) -> np.ndarray:
+    y = as_real(y, f"{name}: y")
+    dy = as_real(dy, f"{name}: dy", like=y)
+    same_shape(dy, f"{name}: dy", y.shape, "y")
+    view = _around(y, dim, name)
+    dx = empty(y.shape, y.dtype)
+    if y.size:
+        n_threads = get_num_threads()
+        scratch = empty((n_threads, 2 * softmax_kernel.LANE_COUNT * view[1]), y.dtype)
+        softmax_kernel.softmax_backward(
+            dy.reshape(view), y.reshape(view), dx.reshape(view), scratch, is_log, n_threads
+        )
+    return dx
+
+
+def softmax(x: np.ndarray, dim: int = -1) -> np.ndarray:
+    """Scores to probabilities: ``y = exp(x) / sum(exp(x))`` along one axis, without overflow.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    dim : int
+        The axis of the classes; the last by default.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no axis ``dim``.
+    """
+    return _softmax(x, dim, False, "softmax")
+
+
+def softmax_backward(dy: np.ndarray, y: np.ndarray, dim: int = -1) -> np.ndarray:
+    """Gradient of `softmax` by its output: ``dx = y * (dy - sum(dy * y))``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes or shapes differ, or there is no axis ``dim``.
+    """
+    return _softmax_backward(dy, y, dim, False, "softmax_backward")
+
+
+def log_softmax(x: np.ndarray, dim: int = -1) -> np.ndarray:
+    """Scores to log-probabilities: ``y = x - log(sum(exp(x)))`` along one axis, without overflow.
+
+    Parameters
+    ----------
+    x : array of float32 or float64, any shape
+    dim : int
+        The axis of the classes; the last by default.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has no axis ``dim``.
+    """
+    return _softmax(x, dim, True, "log_softmax")
+
+
+def log_softmax_backward(dy: np.ndarray, y: np.ndarray, dim: int = -1) -> np.ndarray:
+    """Gradient of `log_softmax` by its output: ``dx = dy - exp(y) * sum(dy)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes or shapes differ, or there is no axis ``dim``.
+    """
+    return _softmax_backward(dy, y, dim, True, "log_softmax_backward")

@@ -1,0 +1,7 @@
+"""Optimizers: ``optimizer.update(params, grads)`` moves every parameter by one step, in place."""
+
+from cnn_core.optim.adaptive import AdaGrad, Adam, AdamW, RMSprop
+from cnn_core.optim.optimizer import Optimizer
+from cnn_core.optim.sgd import SGD, Momentum, Nesterov
+
+__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSprop"]

@@ -1,0 +1,144 @@
+"""Softmax cross-entropy from logits: the loss of each sample and its gradient, in one pass.
+
+A sample's targets are weights q over the classes. With class weights w, label smoothing e and C classes,
+
+    q[c] = w[c] * ((1 - e) * p[c] + e / C)       for probabilities p,
+    q[c] = (1 - e) * w[t] * [c == t] + e / C * w[c]     for a label t;    all 0 if t is ignored.
+    loss = sum of q[c] * (log(sum of exp(x)) - x[c])
+    dx[c] = scale * (sum(q) * softmax(x)[c] - q[c])
+
+A class with q = 0 adds nothing even where its logit is minus infinity.
+
+Contract, guaranteed by cnn_core.functional and not checked again here:
+  * x and dx are (outer, classes, inner) without an empty axis, losses (outer * inner,) in double;
+  * labels are in 0 <= t < classes or equal to ignore_index; weight has one number for each class;
+  * ``scratch`` has n_threads rows of 2 * LANES * classes elements (`lanes.pxd`); dx is None if it is not wanted.
+Every element of losses and dx is written. Nothing overflows: the maximum is subtracted first.
+"""
+
+from libc.math cimport log
+from libc.stdint cimport int64_t
+
+from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from lanes cimport LANES, Samples, gather, lane_maxima, scatter
+from vector_math cimport exp
+
+import_kernel_api()
+
+cdef struct Job:
+    Samples samples
+    const void *x
+    const int64_t *labels
+    const void *probabilities    # NULL if there are labels
+    const void *weight
+    double *losses
+    void *dx                     # NULL if it is not wanted
+    int64_t ignore_index
+    double smoothing
+    double scale
+
+
+cdef inline void _targets_of_labels(const Job *job, Py_ssize_t tile, real *z, real *q) noexcept nogil:
+    """Fill ``q`` (classes, LANES); an ignored lane gets 0, and finite logits so that its gradient is 0 too."""
+    cdef Py_ssize_t first = tile * LANES, c, j, classes = job.samples.classes
+    cdef Py_ssize_t n = min(job.samples.count - first, <Py_ssize_t> LANES)
+    cdef const real *w = <const real *> job.weight
+    cdef int64_t t
+    cdef real share
+    for c in range(classes):
+        share = <real> (job.smoothing / classes * w[c])
+        for j in range(LANES):
+            q[c * LANES + j] = share
+    for j in range(n):
+        t = job.labels[first + j]
+        if t == job.ignore_index:
+            for c in range(classes):
+                q[c * LANES + j] = 0
+                z[c * LANES + j] = 0
+        else:
+            q[t * LANES + j] += <real> ((1 - job.smoothing) * w[t])
+
+
+cdef inline void _targets_of_probabilities(const Job *job, Py_ssize_t tile, real *q) noexcept nogil:
+    cdef Py_ssize_t c, j, classes = job.samples.classes
+    cdef const real *w = <const real *> job.weight
+    cdef real keep = <real> (1 - job.smoothing), share = <real> (job.smoothing / classes)
+    gather(&job.samples, tile, <const real *> job.probabilities, q)
+    for c in range(classes):
+        for j in range(LANES):
+            q[c * LANES + j] = (q[c * LANES + j] * keep + share) * w[c]
+
+
+cdef void _cross_entropy(const Job *job, Py_ssize_t first, Py_ssize_t last, real *z) noexcept nogil:
+    cdef Py_ssize_t tile, c, j, classes = job.samples.classes
+    cdef real *q = z + classes * LANES
+    cdef real m[LANES]
+    cdef real v, weight, scale = <real> job.scale
+    cdef double total[LANES]
+    cdef double dot[LANES]
+    cdef double mass[LANES]
+    for tile in range(first, last):
+        gather(&job.samples, tile, <const real *> job.x, z)
+        if job.probabilities is NULL:
+            _targets_of_labels(job, tile, z, q)
+        else:
+            _targets_of_probabilities(job, tile, q)
+        lane_maxima(z, classes, m)
+        for j in range(LANES):
+            total[j] = dot[j] = mass[j] = 0
+        for c in range(classes):
+            for j in range(LANES):
+                v = z[c * LANES + j] - m[j]
+                weight = q[c * LANES + j]
+                dot[j] += <double> 0 if weight == 0 else <double> weight * v
+                mass[j] += weight
+                v = exp(v)
+                total[j] += v
+                z[c * LANES + j] = v
+        for j in range(min(job.samples.count - tile * LANES, <Py_ssize_t> LANES)):
+            job.losses[tile * LANES + j] = mass[j] * log(total[j]) - dot[j]
+        if job.dx is not NULL:
+            for j in range(LANES):
+                m[j] = <real> (mass[j] / total[j])
+            for c in range(classes):
+                for j in range(LANES):
+                    z[c * LANES + j] = scale * (z[c * LANES + j] * m[j] - q[c * LANES + j])
+            scatter(&job.samples, tile, z, <real *> job.dx)
+
+
+def of_labels(
+    const real[:, :, ::1] x, const int64_t[::1] labels, const real[::1] weight,
+    double[::1] losses, real[:, :, ::1] dx, real[:, ::1] scratch,
+    int64_t ignore_index, double smoothing, double scale, int n_threads,
+):
+    """Losses and, unless dx is None, scale * gradient, where the targets are class numbers."""
+    cdef Job job = Job(
+        Samples(x.shape[0] * x.shape[2], x.shape[1], x.shape[2]), &x[0, 0, 0], &labels[0], NULL, &weight[0],
+        &losses[0], NULL, ignore_index, smoothing, scale,
+    )
+    if dx is not None:
+        job.dx = &dx[0, 0, 0]
+    with nogil:
+        parallel_for(
+            <task> &_cross_entropy[real], &job, (job.samples.count - 1) // LANES + 1,
+            1 + 512 // job.samples.classes, &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads,
+        )
+
+
+def of_probabilities(
+    const real[:, :, ::1] x, const real[:, :, ::1] probabilities, const real[::1] weight,
+    double[::1] losses, real[:, :, ::1] dx, real[:, ::1] scratch,
+    double smoothing, double scale, int n_threads,
+):
+    """Losses and, unless dx is None, scale * gradient, where the targets are probabilities shaped as x."""
+    cdef Job job = Job(
+        Samples(x.shape[0] * x.shape[2], x.shape[1], x.shape[2]), &x[0, 0, 0], NULL, &probabilities[0, 0, 0],
+        &weight[0], &losses[0], NULL, 0, smoothing, scale,
+    )
+    if dx is not None:
+        job.dx = &dx[0, 0, 0]
+    with nogil:
+        parallel_for(
+            <task> &_cross_entropy[real], &job, (job.samples.count - 1) // LANES + 1,
+            1 + 512 // job.samples.classes, &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads,
+        )

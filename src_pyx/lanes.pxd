@@ -1,0 +1,65 @@
+"""Sixteen samples of an array (outer, classes, inner) side by side. Declarations and inline helpers only.
+
+A tile is a block (classes, LANES): the classes of LANES consecutive samples, a sample being one pair
+(outer, inner). Lanes beyond the last sample hold zeros and are never written back.
+"""
+
+from cnn_core.kernel_api cimport real
+
+cdef enum:
+    LANES = 16
+
+cdef struct Samples:
+    Py_ssize_t count      # outer * inner
+    Py_ssize_t classes
+    Py_ssize_t inner
+
+
+cdef inline Py_ssize_t sample_offset(const Samples *s, Py_ssize_t sample) noexcept nogil:
+    """Where in the array the first class of a sample is."""
+    return (sample // s.inner) * s.classes * s.inner + sample % s.inner
+
+
+cdef inline void gather(const Samples *s, Py_ssize_t tile, const real *x, real *z) noexcept nogil:
+    """Copy a tile of ``x`` to ``z`` (classes, LANES)."""
+    cdef Py_ssize_t first = tile * LANES, n = min(s.count - first, <Py_ssize_t> LANES), c, j
+    cdef const real *sample
+    if n == LANES and first % s.inner + LANES <= s.inner:  # LANES neighbours of one image
+        sample = x + sample_offset(s, first)
+        for c in range(s.classes):
+            for j in range(LANES):
+                z[c * LANES + j] = sample[c * s.inner + j]
+        return
+    for j in range(n):
+        sample = x + sample_offset(s, first + j)
+        for c in range(s.classes):
+            z[c * LANES + j] = sample[c * s.inner]
+    for j in range(n, LANES):
+        for c in range(s.classes):
+            z[c * LANES + j] = 0
+
+
+cdef inline void scatter(const Samples *s, Py_ssize_t tile, const real *z, real *y) noexcept nogil:
+    """Copy ``z`` (classes, LANES) to a tile of ``y``."""
+    cdef Py_ssize_t first = tile * LANES, n = min(s.count - first, <Py_ssize_t> LANES), c, j
+    cdef real *sample
+    if n == LANES and first % s.inner + LANES <= s.inner:
+        sample = y + sample_offset(s, first)
+        for c in range(s.classes):
+            for j in range(LANES):
+                sample[c * s.inner + j] = z[c * LANES + j]
+        return
+    for j in range(n):
+        sample = y + sample_offset(s, first + j)
+        for c in range(s.classes):
+            sample[c * s.inner] = z[c * LANES + j]
+
+
+cdef inline void lane_maxima(const real *z, Py_ssize_t classes, real *m) noexcept nogil:
+    """The largest class of each lane; NaN is passed over (it comes back through the exponential)."""
+    cdef Py_ssize_t c, j
+    for j in range(LANES):
+        m[j] = z[j]
+    for c in range(1, classes):
+        for j in range(LANES):
+            m[j] = z[c * LANES + j] if z[c * LANES + j] > m[j] else m[j]

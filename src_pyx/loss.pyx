@@ -1,0 +1,189 @@
+"""Element-wise losses: squared error and binary cross-entropy from logits, with their gradients.
+
+Contract, guaranteed by cnn_core.functional and not checked again here:
+  * arrays of a call have the same length, at least 1, but ``sums``, in double, which has one element for each
+    SHARD of them (the last may be shorter); outputs do not overlap inputs;
+  * ``losses`` is None if only sums are wanted; ``weight`` and ``pos_weight`` are None for 1.
+Every element of the outputs is written. Sums run in double, in an order that depends on the length alone.
+"""
+
+from libc.math cimport log1p
+
+from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from vector_math cimport exp
+
+import_kernel_api()
+
+cdef extern from "<math.h>" nogil:
+    float log1pf(float x) noexcept
+
+cdef enum:
+    _SHARD = 1 << 12
+    LANES = 16
+    GRAIN = 1 << 13
+
+SHARD = _SHARD
+
+cdef struct Job:
+    const void *x
+    const void *target
+    const void *weight       # NULL for 1
+    const void *pos_weight   # NULL for 1
+    void *out                # losses (NULL if not wanted), or the gradient
+    double *sums
+    Py_ssize_t n
+    double scale
+
+
+cdef inline double _sum(const real *v, Py_ssize_t n) noexcept nogil:
+    """The sum of at most SHARD numbers, in LANES partial sums that the compiler keeps in vectors."""
+    cdef double lane[LANES]
+    cdef double total = 0
+    cdef Py_ssize_t i, j, blocks = n // LANES
+    for j in range(LANES):
+        lane[j] = 0
+    for i in range(blocks):
+        for j in range(LANES):
+            lane[j] += v[i * LANES + j]
+    for j in range(n - blocks * LANES):
+        lane[j] += v[blocks * LANES + j]
+    for j in range(LANES):
+        total += lane[j]
+    return total
+
+
+cdef void _mse(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef Py_ssize_t shard, i, n
+    cdef const real *x
+    cdef const real *t
+    cdef real d
+    cdef real losses[_SHARD]
+    for shard in range(first, last):
+        x = <const real *> job.x + shard * _SHARD
+        t = <const real *> job.target + shard * _SHARD
+        n = min(job.n - shard * _SHARD, <Py_ssize_t> _SHARD)
+        for i in range(n):
+            d = x[i] - t[i]
+            losses[i] = d * d
+        job.sums[shard] = _sum(losses, n)
+        if job.out is not NULL:
+            _copy(losses, <real *> job.out + shard * _SHARD, n)
+
+
+cdef inline void _copy(const real *source, real *target, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        target[i] = source[i]
+
+
+def mse(const real[::1] x, const real[::1] target, real[::1] losses, double[::1] sums, int n_threads):
+    """losses = (x - target)^2, and their sums."""
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, &sums[0], x.shape[0], 0)
+    if losses is not None:
+        job.out = &losses[0]
+    with nogil:
+        parallel_for(<task> &_mse[real], &job, sums.shape[0], 4, NULL, 0, n_threads)
+
+
+cdef void _mse_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef const real *x = <const real *> job.x
+    cdef const real *t = <const real *> job.target
+    cdef real *dx = <real *> job.out
+    cdef real scale = <real> (2 * job.scale)
+    cdef Py_ssize_t i
+    for i in range(first, last):
+        dx[i] = scale * (x[i] - t[i])
+
+
+def mse_backward(const real[::1] x, const real[::1] target, real[::1] dx, double scale, int n_threads):
+    """dx = scale * 2 * (x - target)."""
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, &dx[0], NULL, x.shape[0], scale)
+    with nogil:
+        parallel_for(<task> &_mse_backward[real], &job, x.shape[0], GRAIN, NULL, 0, n_threads)
+
+
+cdef inline real _log1p(real x) noexcept nogil:
+    if real is float:
+        return log1pf(x)
+    else:
+        return log1p(x)
+
+
+cdef void _bce(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef Py_ssize_t shard, i, n
+    cdef const real *x
+    cdef const real *t
+    cdef const real *w
+    cdef real positive, negative, v
+    cdef real losses[_SHARD]
+    for shard in range(first, last):
+        x = <const real *> job.x + shard * _SHARD
+        t = <const real *> job.target + shard * _SHARD
+        w = <const real *> job.pos_weight + shard * _SHARD
+        n = min(job.n - shard * _SHARD, <Py_ssize_t> _SHARD)
+        for i in range(n):
+            v = x[i]
+            negative = 1 - t[i]
+            positive = t[i] if job.pos_weight is NULL else t[i] * w[i]
+            losses[i] = (v * negative if v > 0 else -v * positive) \
+                + (negative + positive) * _log1p(exp(-v if v > 0 else v))
+        if job.weight is not NULL:
+            w = <const real *> job.weight + shard * _SHARD
+            for i in range(n):
+                losses[i] *= w[i]
+        job.sums[shard] = _sum(losses, n)
+        if job.out is not NULL:
+            _copy(losses, <real *> job.out + shard * _SHARD, n)
+
+
+def bce_with_logits(
+    const real[::1] x, const real[::1] target, const real[::1] weight, const real[::1] pos_weight,
+    real[::1] losses, double[::1] sums, int n_threads,
+):
+    """losses = weight * ((1 - t) * log(1 + exp(x)) + pos_weight * t * log(1 + exp(-x))), and their sums.
+
+    Neither exponential overflows: log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
+    """
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, &sums[0], x.shape[0], 0)
+    if weight is not None:
+        job.weight = &weight[0]
+    if pos_weight is not None:
+        job.pos_weight = &pos_weight[0]
+    if losses is not None:
+        job.out = &losses[0]
+    with nogil:
+        parallel_for(<task> &_bce[real], &job, sums.shape[0], 1, NULL, 0, n_threads)
+
+
+cdef void _bce_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef const real *x = <const real *> job.x
+    cdef const real *t = <const real *> job.target
+    cdef const real *w = <const real *> job.pos_weight
+    cdef real *dx = <real *> job.out
+    cdef real scale = <real> job.scale, positive, v, e, large, small
+    cdef Py_ssize_t i
+    for i in range(first, last):
+        v = x[i]
+        positive = t[i] if w is NULL else t[i] * w[i]
+        e = exp(-v if v > 0 else v)
+        large = 1 / (1 + e)    # sigmoid(|x|)
+        small = e * large      # sigmoid(-|x|), to full precision
+        dx[i] = scale * ((1 - t[i]) * (large if v > 0 else small) - positive * (small if v > 0 else large))
+    w = <const real *> job.weight
+    if w is not NULL:
+        for i in range(first, last):
+            dx[i] *= w[i]
+
+
+def bce_with_logits_backward(
+    const real[::1] x, const real[::1] target, const real[::1] weight, const real[::1] pos_weight,
+    real[::1] dx, double scale, int n_threads,
+):
+    """dx = scale * weight * ((1 - t) * sigmoid(x) - pos_weight * t * sigmoid(-x))."""
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, &dx[0], NULL, x.shape[0], scale)
+    if weight is not None:
+        job.weight = &weight[0]
+    if pos_weight is not None:
+        job.pos_weight = &pos_weight[0]
+    with nogil:
+        parallel_for(<task> &_bce_backward[real], &job, x.shape[0], GRAIN, NULL, 0, n_threads)

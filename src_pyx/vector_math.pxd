@@ -1,0 +1,23 @@
+"""exp and tanh over ``real`` that vectorise; see vector_math.h. Declarations only."""
+
+from cnn_core.kernel_api cimport real
+
+cdef extern from "vector_math.h" nogil:
+    float exp_f32(float x) noexcept
+    double exp_f64(double x) noexcept
+    float tanh_f32(float x) noexcept
+    double tanh_f64(double x) noexcept
+
+
+cdef inline real exp(real x) noexcept nogil:
+    if real is float:
+        return exp_f32(x)
+    else:
+        return exp_f64(x)
+
+
+cdef inline real tanh(real x) noexcept nogil:
+    if real is float:
+        return tanh_f32(x)
+    else:
+        return tanh_f64(x)
