@@ -7,15 +7,10 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 Every element of the outputs is written. Sums run in double, in an order that depends on the length alone.
 """
 
-from libc.math cimport log1p
-
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from vector_math cimport exp
+from vector_math cimport exp, log1p_unit
 
 import_kernel_api()
-
-cdef extern from "<math.h>" nogil:
-    float log1pf(float x) noexcept
 
 cdef enum:
     _SHARD = 1 << 12
@@ -102,13 +97,6 @@ def mse_backward(const real[::1] x, const real[::1] target, real[::1] dx, double
         parallel_for(<task> &_mse_backward[real], &job, x.shape[0], GRAIN, NULL, 0, n_threads)
 
 
-cdef inline real _log1p(real x) noexcept nogil:
-    if real is float:
-        return log1pf(x)
-    else:
-        return log1p(x)
-
-
 cdef void _bce(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef Py_ssize_t shard, i, n
     cdef const real *x
@@ -126,7 +114,7 @@ cdef void _bce(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch)
             negative = 1 - t[i]
             positive = t[i] if job.pos_weight is NULL else t[i] * w[i]
             losses[i] = (v * negative if v > 0 else -v * positive) \
-                + (negative + positive) * _log1p(exp(-v if v > 0 else v))
+                + (negative + positive) * log1p_unit(exp(-v if v > 0 else v))
         if job.weight is not NULL:
             w = <const real *> job.weight + shard * _SHARD
             for i in range(n):

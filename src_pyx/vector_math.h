@@ -1,9 +1,9 @@
-/* exp and tanh that the compiler can vectorise, and that give the same bits on every system.
+/* exp, tanh and log1p that the compiler can vectorise, and that give the same bits on every system.
 
    Branch-free, within 2 ulp; inf and NaN go through.  exp returns 0 where the exact result is
    below the smallest normal number, as kernels run with denormals flushed.
 
-   Both reduce x = n ln 2 + r with |r| <= ln(2) / 2 (Cody and Waite, in two parts so that
+   exp and tanh reduce x = n ln 2 + r with |r| <= ln(2) / 2 (Cody and Waite, in two parts so that
    x - n ln 2 is exact) and sum Taylor's series of exp at r, up to a remainder below half an ulp.
    Adding 1.5 * 2^(mantissa bits) rounds to an integer and leaves n in the lowest bits, from where a
    shift takes it into the exponent. */
@@ -121,6 +121,23 @@ static inline double tanh_f64(double x)
     double power = from_bits_f64((n << 52) + 0x3ff0000000000000u); /* 2^n */
     double e = q * power + (power - 1);
     return copysign(e / (e + 2), x);
+}
+
+/* log(1 + x) for 0 <= x <= 1: 2 artanh(s) with s = x / (2 + x) <= 1/3, by the series s + s^3 / 3 + s^5 / 5 ... */
+static inline float log1p_unit_f32(float x)
+{
+    float s = x / (2 + x), square = s * s, p = 0;
+    for (int k = 15; k > 1; k -= 2)
+        p = (p + 1.0f / k) * square;
+    return 2 * (s + s * p);
+}
+
+static inline double log1p_unit_f64(double x)
+{
+    double s = x / (2 + x), square = s * s, p = 0;
+    for (int k = 33; k > 1; k -= 2)
+        p = (p + 1.0 / k) * square;
+    return 2 * (s + s * p);
 }
 
 #endif

@@ -1,4 +1,4 @@
-"""exp and tanh over ``real`` that vectorise; see vector_math.h. Declarations only."""
+"""exp, tanh and log1p over ``real`` that vectorise; see vector_math.h. Declarations only."""
 
 from cnn_core.kernel_api cimport real
 
@@ -7,6 +7,8 @@ cdef extern from "vector_math.h" nogil:
     double exp_f64(double x) noexcept
     float tanh_f32(float x) noexcept
     double tanh_f64(double x) noexcept
+    float log1p_unit_f32(float x) noexcept
+    double log1p_unit_f64(double x) noexcept
 
 
 cdef inline real exp(real x) noexcept nogil:
@@ -21,3 +23,11 @@ cdef inline real tanh(real x) noexcept nogil:
         return tanh_f32(x)
     else:
         return tanh_f64(x)
+
+
+cdef inline real log1p_unit(real x) noexcept nogil:
+    """log(1 + x) for 0 <= x <= 1."""
+    if real is float:
+        return log1p_unit_f32(x)
+    else:
+        return log1p_unit_f64(x)

@@ -29,8 +29,8 @@ class SGD(Optimizer):
 
     Notes
     -----
-    Source: Sutskever et al., *On the importance of initialization and momentum in deep learning*, 2013, in the
-    form of ``torch.optim.SGD``, in which a new learning rate acts on the whole of ``v`` at once.
+    Source: Sutskever et al., *On the importance of initialization and momentum in deep learning*, 2013, in
+    the form of ``torch.optim.SGD``, in which a new learning rate acts on the whole of ``v`` at once.
     """
 
     slots: ClassVar[tuple[str, ...]] = ("v",)
