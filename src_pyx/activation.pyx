@@ -73,7 +73,9 @@ def leaky_relu(const real[::1] x, real[::1] y, double slope, int n_threads):
         parallel_for(<task> &_leaky_relu[real], &job, x.shape[0], CHEAP, NULL, 0, n_threads)
 
 
-cdef void _leaky_relu_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+cdef void _leaky_relu_backward(
+    const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch
+) noexcept nogil:
     cdef const real *dy = <const real *> job.a
     cdef const real *x = <const real *> job.b
     cdef real *dx = <real *> job.out

@@ -12,7 +12,8 @@ A class with q = 0 adds nothing even where its logit is minus infinity.
 Contract, guaranteed by cnn_core.functional and not checked again here:
   * x and dx are (outer, classes, inner) without an empty axis, losses (outer * inner,) in double;
   * labels are in 0 <= t < classes or equal to ignore_index; weight has one number for each class;
-  * ``scratch`` has n_threads rows of 2 * LANES * classes elements (`lanes.pxd`); dx is None if it is not wanted.
+  * ``scratch`` has n_threads rows of 2 * LANES * classes elements (lanes.pxd);
+  * dx is None if it is not wanted.
 Every element of losses and dx is written. Nothing overflows: the maximum is subtracted first.
 """
 
@@ -39,7 +40,7 @@ cdef struct Job:
 
 
 cdef inline void _targets_of_labels(const Job *job, Py_ssize_t tile, real *z, real *q) noexcept nogil:
-    """Fill ``q`` (classes, LANES); an ignored lane gets 0, and finite logits so that its gradient is 0 too."""
+    """Fill ``q`` (classes, LANES); an ignored lane gets 0, and finite logits for a gradient of 0."""
     cdef Py_ssize_t first = tile * LANES, c, j, classes = job.samples.classes
     cdef Py_ssize_t n = min(job.samples.count - first, <Py_ssize_t> LANES)
     cdef const real *w = <const real *> job.weight

@@ -36,7 +36,8 @@ cdef void _dropout(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scra
 
 
 def dropout(
-    const real[::1] x, const float[::1] uniform, real[::1] y, uint8_t[::1] mask, float p, double scale, int n_threads
+    const real[::1] x, const float[::1] uniform, real[::1] y, uint8_t[::1] mask,
+    float p, double scale, int n_threads,
 ):
     """mask = uniform >= p;  y = x * mask * scale."""
     cdef Job job = Job(&x[0], &uniform[0], &y[0], &mask[0], p, scale)

@@ -97,24 +97,29 @@ def mse_backward(const real[::1] x, const real[::1] target, real[::1] dx, double
         parallel_for(<task> &_mse_backward[real], &job, x.shape[0], GRAIN, NULL, 0, n_threads)
 
 
+cdef inline real _bce_of(real x, real negative, real positive) noexcept nogil:
+    """negative * log(1 + exp(x)) + positive * log(1 + exp(-x)), by way of exp(-|x|)."""
+    cdef real linear = x * negative if x > 0 else -x * positive
+    return linear + (negative + positive) * log1p_unit(exp(-x if x > 0 else x))
+
+
 cdef void _bce(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef Py_ssize_t shard, i, n
     cdef const real *x
     cdef const real *t
     cdef const real *w
-    cdef real positive, negative, v
     cdef real losses[_SHARD]
     for shard in range(first, last):
         x = <const real *> job.x + shard * _SHARD
         t = <const real *> job.target + shard * _SHARD
-        w = <const real *> job.pos_weight + shard * _SHARD
         n = min(job.n - shard * _SHARD, <Py_ssize_t> _SHARD)
-        for i in range(n):
-            v = x[i]
-            negative = 1 - t[i]
-            positive = t[i] if job.pos_weight is NULL else t[i] * w[i]
-            losses[i] = (v * negative if v > 0 else -v * positive) \
-                + (negative + positive) * log1p_unit(exp(-v if v > 0 else v))
+        if job.pos_weight is NULL:
+            for i in range(n):
+                losses[i] = _bce_of(x[i], 1 - t[i], t[i])
+        else:
+            w = <const real *> job.pos_weight + shard * _SHARD
+            for i in range(n):
+                losses[i] = _bce_of(x[i], 1 - t[i], t[i] * w[i])
         if job.weight is not NULL:
             w = <const real *> job.weight + shard * _SHARD
             for i in range(n):
@@ -143,20 +148,27 @@ def bce_with_logits(
         parallel_for(<task> &_bce[real], &job, sums.shape[0], 1, NULL, 0, n_threads)
 
 
+cdef inline real _bce_gradient(real x, real negative, real positive) noexcept nogil:
+    """negative * sigmoid(x) - positive * sigmoid(-x), both to full precision."""
+    cdef real e = exp(-x if x > 0 else x)
+    cdef real large = 1 / (1 + e)      # sigmoid(|x|)
+    cdef real small = e * large        # sigmoid(-|x|)
+    return negative * large - positive * small if x > 0 else negative * small - positive * large
+
+
 cdef void _bce_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef const real *x = <const real *> job.x
     cdef const real *t = <const real *> job.target
     cdef const real *w = <const real *> job.pos_weight
     cdef real *dx = <real *> job.out
-    cdef real scale = <real> job.scale, positive, v, e, large, small
+    cdef real scale = <real> job.scale
     cdef Py_ssize_t i
-    for i in range(first, last):
-        v = x[i]
-        positive = t[i] if w is NULL else t[i] * w[i]
-        e = exp(-v if v > 0 else v)
-        large = 1 / (1 + e)    # sigmoid(|x|)
-        small = e * large      # sigmoid(-|x|), to full precision
-        dx[i] = scale * ((1 - t[i]) * (large if v > 0 else small) - positive * (small if v > 0 else large))
+    if w is NULL:
+        for i in range(first, last):
+            dx[i] = scale * _bce_gradient(x[i], 1 - t[i], t[i])
+    else:
+        for i in range(first, last):
+            dx[i] = scale * _bce_gradient(x[i], 1 - t[i], t[i] * w[i])
     w = <const real *> job.weight
     if w is not NULL:
         for i in range(first, last):

@@ -3,10 +3,10 @@
 Contract, guaranteed by cnn_core.functional and not checked again here:
   * all arrays of a call have the same shape, without an empty axis; outputs do not overlap inputs;
   * ``scratch`` has n_threads rows of 2 * LANES * classes elements.
-Every element of the output is written. Exponents are taken after the maximum is subtracted, so nothing overflows.
+Every element of the output is written. The maximum is subtracted before the exponential: nothing overflows.
 
-Works on LANES samples side by side (`lanes.pxd`): the loops over lanes vectorise for any number of classes, and a
-sample's sums run over its classes in their order, whichever samples are beside it.
+Works on LANES samples side by side (lanes.pxd): the loops over lanes vectorise for any number of classes, and
+a sample's sums run over its classes in their order, whichever samples are beside it.
 """
 
 from libc.math cimport log
@@ -69,8 +69,8 @@ def softmax(const real[:, :, ::1] x, real[:, :, ::1] y, real[:, ::1] scratch, bi
     )
     with nogil:
         parallel_for(
-            <task> &_softmax[real], &job, (job.samples.count - 1) // LANES + 1, 1 + 512 // job.samples.classes,
-            &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads,
+            <task> &_softmax[real], &job, (job.samples.count - 1) // LANES + 1,
+            1 + 512 // job.samples.classes, &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads,
         )
 
 

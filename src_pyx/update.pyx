@@ -1,8 +1,8 @@
 """One optimizer step over all arrays of a model, each read and written once.
 
-``rows`` is a list of tuples of arrays: a parameter (changed in place), its gradient (read), then the optimizer's
-state for it (changed in place). A rule is called once for all rows, so that a model of many small arrays costs one
-dispatch. This is why rows are a list of arrays and not typed memoryviews.
+``rows`` is a list of tuples of arrays: a parameter (changed in place), its gradient (read), then the
+optimizer's state for it (changed in place). One call does all rows, so that a model of many small arrays
+costs one dispatch; this is why rows are a list of arrays and not typed memoryviews.
 
 Contract, guaranteed by cnn_core.functional._update:
   * arrays of a row are C-contiguous, of one shape and of one dtype, float32 or float64.
@@ -65,7 +65,7 @@ cdef int _by_start(const void *a, const void *b) noexcept nogil:
     return (x > y) - (x < y)
 
 
-cdef class Table:
+cdef class _Table:
     """The rows' memory, held for the time of a call, and its chunks."""
 
     cdef Py_buffer *buffers
@@ -141,7 +141,7 @@ cdef class Table:
 
 
 cdef _apply(list rows, Py_ssize_t columns, Numbers numbers, rule of_float, rule of_double, int n_threads):
-    cdef Table table = Table(rows, columns)
+    cdef _Table table = _Table(rows, columns)
     cdef Job job = Job(table.chunks, &numbers, of_float, of_double)
     # a small model is not worth waking a thread, however many arrays it has
     if table.n_elements <= CHUNK or table.parameters_overlap(columns):
@@ -159,7 +159,8 @@ cdef void _sgd(const Numbers *k, real *p, const real *g, real *s, real *r, Py_ss
 
 def sgd(list rows, double lr, double weight_decay, int n_threads):
     """Rows (p, g): p -= lr * (g + weight_decay * p)."""
-    _apply(rows, 2, Numbers(lr, weight_decay, 0, 0, 0, False), <rule> &_sgd[float], <rule> &_sgd[double], n_threads)
+    cdef Numbers numbers = Numbers(lr, weight_decay, 0, 0, 0, False)
+    _apply(rows, 2, numbers, <rule> &_sgd[float], <rule> &_sgd[double], n_threads)
 
 
 cdef void _momentum(const Numbers *k, real *p, const real *g, real *v, real *r, Py_ssize_t n) noexcept nogil:
@@ -275,7 +276,9 @@ cdef void _adam(const Numbers *k, real *p, const real *g, real *m, real *v, Py_s
         p[i] -= lr * new_m / (_root(new_v) + eps)
 
 
-cdef void _adam_decoupled(const Numbers *k, real *p, const real *g, real *m, real *v, Py_ssize_t n) noexcept nogil:
+cdef void _adam_decoupled(
+    const Numbers *k, real *p, const real *g, real *m, real *v, Py_ssize_t n
+) noexcept nogil:
     cdef real lr = <real> k.lr, shrink = <real> (1 - k.decay), eps = <real> k.eps, d, new_m, new_v
     cdef real beta2 = <real> k.b, rest1 = <real> (1 - k.a), rest2 = <real> (1 - k.b)
     cdef Py_ssize_t i
@@ -289,10 +292,11 @@ cdef void _adam_decoupled(const Numbers *k, real *p, const real *g, real *m, rea
 
 
 def adam(
-    list rows, double rate, double beta1, double beta2, double eps, double weight_decay, bint decoupled, int n_threads
+    list rows, double rate, double beta1, double beta2, double eps, double weight_decay, bint decoupled,
+    int n_threads,
 ):
-    """Rows (p, g, m, v): d = g + weight_decay * p;  m += (1 - beta1) * (d - m);  v = beta2 * v + (1 - beta2) * d^2;
-    p -= rate * m / (sqrt(v) + eps).
+    """Rows (p, g, m, v): d = g + weight_decay * p;  m += (1 - beta1) * (d - m);
+    v = beta2 * v + (1 - beta2) * d^2;  p -= rate * m / (sqrt(v) + eps).
 
     Bias corrections are in ``rate`` and ``eps``. Decoupled, d = g and p is first scaled by 1 - weight_decay.
     """

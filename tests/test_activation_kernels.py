@@ -127,7 +127,8 @@ def test_threads_do_not_matter(dtype, threads):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    ("shape", "dim"), [((5,), 0), ((7, 3), 0), ((2, 5, 4, 9), 1), ((2, 5, 4, 9), -1), ((0, 3), 1), ((3, 0), 1)]
+    ("shape", "dim"),
+    [((5,), 0), ((7, 3), 0), ((2, 5, 4, 9), 1), ((2, 5, 4, 9), -1), ((0, 3), 1), ((3, 0), 1)],
 )
 def test_softmax_equals_torch(dtype, shape, dim):
     torch = pytest.importorskip("torch")

@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 
 from cnn_core._threads import get_num_threads, set_num_threads
-from cnn_core.functional.dropout import dropout, dropout_backward
-from cnn_core.functional.loss import (
-    bce_with_logits,
-    bce_with_logits_backward,
+from cnn_core.functional.cross_entropy import (
     cross_entropy,
     cross_entropy_backward,
     cross_entropy_with_grad,
-    mse_loss,
-    mse_loss_backward,
 )
+from cnn_core.functional.dropout import dropout, dropout_backward
+from cnn_core.functional.loss import bce_with_logits, bce_with_logits_backward, mse_loss, mse_loss_backward
 
 DTYPES = [np.float32, np.float64]
 REDUCTIONS = ["mean", "sum", "none"]
@@ -106,7 +103,9 @@ def test_dloss_scales_the_gradient():
     rng = np.random.default_rng(2)
     x, t, dloss = rng.normal(size=(4, 3, 2)), rng.integers(0, 3, (4, 2)), rng.normal(size=(4, 2))
     plain = cross_entropy_backward(x, t, reduction="none")
-    np.testing.assert_allclose(cross_entropy_backward(x, t, reduction="none", dloss=dloss), plain * dloss[:, None])
+    np.testing.assert_allclose(
+        cross_entropy_backward(x, t, reduction="none", dloss=dloss), plain * dloss[:, None]
+    )
     np.testing.assert_allclose(cross_entropy_backward(x, t, dloss=2.0), 2 * cross_entropy_backward(x, t))
     with pytest.raises(ValueError, match="dloss: expects a number with reduction 'mean'"):
         cross_entropy_backward(x, t, dloss=dloss)
@@ -115,7 +114,9 @@ def test_dloss_scales_the_gradient():
 def test_a_million_float32_losses_keep_their_digits():
     x = np.full(3_000_001, 0.1, np.float32)
     assert mse_loss(x, np.zeros_like(x)) == pytest.approx(float(np.float32(0.1)) ** 2, rel=1e-7)
-    assert mse_loss(x, np.zeros_like(x), "sum") == pytest.approx(float(np.float32(0.1)) ** 2 * x.size, rel=1e-7)
+    assert mse_loss(x, np.zeros_like(x), "sum") == pytest.approx(
+        float(np.float32(0.1)) ** 2 * x.size, rel=1e-7
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -213,7 +214,7 @@ def test_arguments_are_checked():
         mse_loss(x, x[:1])
     with pytest.raises(ValueError, match="does not broadcast"):
         bce_with_logits(x, x, np.ones(2, np.float32))
-    with pytest.raises(ValueError, match="dropout: p: expects a number >= 0 and <= 1, got 1.5"):
+    with pytest.raises(ValueError, match="dropout: p: expects a number >= 0 and <= 1"):
         dropout(x, 1.5)
     with pytest.raises(TypeError, match="rng"):
         dropout(x, rng="seed")

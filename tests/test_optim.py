@@ -16,13 +16,19 @@ CASES = [
     (SGD(0.1, weight_decay=0.01), ("SGD", {"lr": 0.1, "weight_decay": 0.01})),
     (SGD(0.1, 0.9, weight_decay=0.01), ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01})),
     (Momentum(0.1), ("SGD", {"lr": 0.1, "momentum": 0.9})),
-    (Nesterov(0.1, weight_decay=0.1), ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1})),
+    (
+        Nesterov(0.1, weight_decay=0.1),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ),
     (AdaGrad(0.1), ("Adagrad", {"lr": 0.1, "eps": 1e-7})),
     (AdaGrad(0.1, weight_decay=0.1), ("Adagrad", {"lr": 0.1, "eps": 1e-7, "weight_decay": 0.1})),
     (RMSprop(), ("RMSprop", {})),
     (RMSprop(0.1, 0.9, 1e-3, 0.1), ("RMSprop", {"lr": 0.1, "alpha": 0.9, "eps": 1e-3, "weight_decay": 0.1})),
     (Adam(), ("Adam", {})),
-    (Adam(0.1, (0.8, 0.9), 1e-3, 0.1), ("Adam", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1})),
+    (
+        Adam(0.1, (0.8, 0.9), 1e-3, 0.1),
+        ("Adam", {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
+    ),
     (AdamW(), ("AdamW", {})),
     (AdamW(0.1, weight_decay=0.5), ("AdamW", {"lr": 0.1, "weight_decay": 0.5})),
 ]
@@ -52,7 +58,9 @@ def assert_same(a, b):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("optimizer", "twin"), CASES, ids=lambda value: value[0] if isinstance(value, tuple) else repr(value))
+@pytest.mark.parametrize(
+    ("optimizer", "twin"), CASES, ids=lambda value: value[0] if isinstance(value, tuple) else repr(value)
+)
 def test_trajectory_equals_torch(optimizer, twin, dtype):
     torch = pytest.importorskip("torch")
     optimizer = fresh(optimizer)
@@ -218,7 +226,10 @@ def test_state_round_trip_goes_on_with_the_same_bits(make):
     first.lr = 0.02
     for step in range(3):
         first.update(params, arrays(np.float32, step + 1))
-    saved = {key: np.copy(value) if isinstance(value, np.ndarray) else value for key, value in first.state_dict().items()}
+    saved = {
+        key: np.copy(value) if isinstance(value, np.ndarray) else value
+        for key, value in first.state_dict().items()
+    }
     assert all(isinstance(value, (np.ndarray, int, float)) for value in saved.values())
     second, other = make(), copied(params)
     second.load_state_dict(saved)

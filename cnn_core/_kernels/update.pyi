@@ -1,10 +1,4 @@
-from typing import Any
-
 import numpy as np
-
-class Table:
-    def __init__(self, rows: list[tuple[np.ndarray, ...]], columns: int) -> None: ...
-    def __reduce__(self) -> Any: ...
 
 # A row is (parameter, gradient, state arrays...), all of one shape and dtype.
 def sgd(rows: list[tuple[np.ndarray, ...]], lr: float, weight_decay: float, n_threads: int) -> None: ...

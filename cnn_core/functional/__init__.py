@@ -4,7 +4,52 @@ Each checks its arguments, allocates its result and calls one compiled kernel. T
 ``f`` is ``f_backward``.
 """
 
+from cnn_core.functional.activation import (
+    leaky_relu,
+    leaky_relu_backward,
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    sigmoid,
+    sigmoid_backward,
+    softmax,
+    softmax_backward,
+    tanh,
+    tanh_backward,
+)
 from cnn_core.functional.convolution import col2im, conv2d, conv2d_backward, im2col
+from cnn_core.functional.cross_entropy import cross_entropy, cross_entropy_backward, cross_entropy_with_grad
+from cnn_core.functional.dropout import dropout, dropout_backward
 from cnn_core.functional.linear import linear, linear_backward
+from cnn_core.functional.loss import bce_with_logits, bce_with_logits_backward, mse_loss, mse_loss_backward
 
-__all__ = ["col2im", "conv2d", "conv2d_backward", "im2col", "linear", "linear_backward"]
+__all__ = [
+    "bce_with_logits",
+    "bce_with_logits_backward",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "cross_entropy_with_grad",
+    "dropout",
+    "dropout_backward",
+    "im2col",
+    "leaky_relu",
+    "leaky_relu_backward",
+    "linear",
+    "linear_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "mse_loss",
+    "mse_loss_backward",
+    "relu",
+    "relu_backward",
+    "sigmoid",
+    "sigmoid_backward",
+    "softmax",
+    "softmax_backward",
+    "tanh",
+    "tanh_backward",
+]

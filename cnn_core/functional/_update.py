@@ -17,9 +17,10 @@ Row = tuple[np.ndarray, ...]
 
 
 class Rows:
-    """The arrays of one step, ready for a kernel: ``rows[key] = (parameter, gradient, state arrays...)``.
+    """The arrays of one step, ready for a kernel: for each name (parameter, gradient, state arrays...).
 
-    State that a parameter does not have yet is made, of zeros, and entered into ``state`` when all is checked.
+    State that a parameter does not have yet is made, of zeros, and entered into ``state`` when all is
+    checked.
 
     Parameters
     ----------
@@ -34,7 +35,8 @@ class Rows:
     Raises
     ------
     TypeError, ValueError
-        If a gradient is missing or does not fit its parameter, or a parameter cannot be written; nothing is changed.
+        If a gradient is missing or does not fit its parameter, or a parameter cannot be written; nothing is
+        changed then.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Rows:
         for key, p in params.items():
             g = grads.get(key)
             if g is None:
-                raise ValueError(f"{name}: parameter {key!r} has no gradient: grads has {', '.join(map(repr, grads))}")
+                raise ValueError(
+                    f"{name}: parameter {key!r} has no gradient: grads has {', '.join(map(repr, grads))}"
+                )
             # one quick test for arrays as layers have them, the long way for all others
             if not (
                 type(p) is type(g) is np.ndarray
@@ -70,8 +74,8 @@ class Rows:
             for array in row[2:]:
                 if array.shape != p.shape or array.dtype != p.dtype:
                     raise ValueError(
-                        f"{name}: parameter {key!r} is {p.dtype} of shape {p.shape}, the optimizer's state for it "
-                        f"{array.dtype} of shape {array.shape}: it is from another model"
+                        f"{name}: parameter {key!r} is {p.dtype} of shape {p.shape}, the optimizer's state "
+                        f"for it {array.dtype} of shape {array.shape}: it is from another model"
                     )
             self._rows[key] = row
         if slots:
@@ -96,7 +100,7 @@ class Rows:
             self._copies.append((p, plain))
         return plain, np.require(g, dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
-    def keys(self) -> Iterable[str]:
+    def names(self) -> Iterable[str]:
         """The parameters' names."""
         return self._rows.keys()
 
@@ -113,11 +117,11 @@ class Rows:
         kernel.sgd(self._of(None), lr, weight_decay, get_num_threads())
 
     def momentum(self, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
-        """torch's form: ``v = momentum * v + g;  p -= lr * v``; Nesterov's ``p -= lr * (g + momentum * v)``."""
+        """torch's form: ``v = momentum * v + g;  p -= lr * v``, or ``p -= lr * (g + momentum * v)``."""
         kernel.momentum(self._of(None), lr, momentum, nesterov, weight_decay, get_num_threads())
 
     def velocity(self, lr: float, momentum: float, nesterov: bool, weight_decay: float) -> None:
-        """The book's form: ``v = momentum * v - lr * g;  p += v``; it differs when ``lr`` changes on the way."""
+        """The book's form: ``v = momentum * v - lr * g;  p += v``; it differs once ``lr`` changes."""
         kernel.velocity(self._of(None), lr, momentum, nesterov, weight_decay, get_num_threads())
 
     def adagrad(self, lr: float, eps: float, weight_decay: float) -> None:
@@ -143,9 +147,9 @@ class Rows:
     ) -> None:
         """Adam's step number ``step`` (from 1), of the parameters ``keys``.
 
-        ``m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps)`` is computed as ``rate * m / (sqrt(v) + e)``,
-        with ``e = eps * sqrt(1 - beta2^step)``; or, with ``eps_hat``, ``e = eps`` as in the book and in the
-        second formula of Kingma and Ba's section 2.
+        ``lr * m / (1 - beta1^step) / (sqrt(v / (1 - beta2^step)) + eps)`` is computed as
+        ``rate * m / (sqrt(v) + e)`` with ``e = eps * sqrt(1 - beta2^step)``. With ``eps_hat``, ``e = eps`` as
+        in the book and in the last lines of section 2 of Kingma and Ba's paper.
         """
         root = (1 - beta2**step) ** 0.5
         rate = lr * root / (1 - beta1**step)

@@ -20,7 +20,12 @@ def _map(kernel: Callable[..., None], x: np.ndarray, *numbers: float) -> np.ndar
 
 
 def _map_backward(
-    kernel: Callable[..., None], dy: np.ndarray, other: np.ndarray, name: str, other_name: str, *numbers: float
+    kernel: Callable[..., None],
+    dy: np.ndarray,
+    other: np.ndarray,
+    name: str,
+    other_name: str,
+    *numbers: float,
 ) -> np.ndarray:
     other = as_real(other, f"{name}: {other_name}")
     dy = as_real(dy, f"{name}: dy", like=other)
@@ -133,7 +138,9 @@ def _around(x: np.ndarray, dim: int, name: str) -> tuple[int, int, int]:
     """The shape as (axes before, axis ``dim``, axes after)."""
     axis = integer(dim, f"{name}: dim", at_least=-(2**62))
     if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"{name}: dim {axis} is not an axis of shape {x.shape}: expects {-x.ndim} to {x.ndim - 1}")
+        raise ValueError(
+            f"{name}: dim {axis} is not an axis of shape {x.shape}: expects {-x.ndim} to {x.ndim - 1}"
+        )
     axis %= x.ndim
     return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
 

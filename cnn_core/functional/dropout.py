@@ -69,8 +69,8 @@ def dropout(
 
     Notes
     -----
-    Source: Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, 2014, in the
-    "inverted" form that needs no scaling at prediction time.
+    Source: Srivastava et al., *Dropout: a simple way to prevent neural networks from overfitting*, 2014, in
+    the "inverted" form that needs no scaling at prediction time.
     """
     x = as_real(x, "dropout: x")
     p = real_number(p, "dropout: p", at_least=0, at_most=1)
@@ -78,14 +78,21 @@ def dropout(
     if not training:
         y[...] = x
         return (y, np.ones(x.shape, bool)) if return_mask else y
-    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (np.random.Generator, int, np.integer, type(None))):
-        raise TypeError(f"dropout: rng: expects a numpy.random.Generator, an integer seed or None, got {rng!r}")
+    seeds = (np.random.Generator, int, np.integer, type(None))
+    if isinstance(rng, bool) or not isinstance(rng, seeds):
+        raise TypeError(f"dropout: rng: expects a numpy Generator, an integer seed or None, got {rng!r}")
     uniform = empty((x.size,), np.float32)
     mask = empty(x.shape, np.bool_)
     np.random.default_rng(rng).random(dtype=np.float32, out=uniform)
     if x.size:
         kernel.dropout(
-            x.reshape(-1), uniform, y.reshape(-1), mask.reshape(-1).view(np.uint8), p, _scale(p), get_num_threads()
+            x.reshape(-1),
+            uniform,
+            y.reshape(-1),
+            mask.reshape(-1).view(np.uint8),
+            p,
+            _scale(p),
+            get_num_threads(),
         )
     return (y, mask) if return_mask else y
 

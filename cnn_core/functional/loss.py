@@ -1,192 +1,21 @@
-"""Losses and their gradients: cross-entropy, squared error, binary cross-entropy from logits."""
+"""Element-wise losses and their gradients: squared error, and binary cross-entropy from logits."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from cnn_core._checks import as_real, as_vector, integer, labels, one_of, real_number, same_shape
-from cnn_core._kernels import cross_entropy as kernel
+from cnn_core._checks import as_real, one_of, same_shape
 from cnn_core._kernels import loss as elementwise
-from cnn_core._kernels import softmax as softmax_kernel
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
-
-_REDUCTIONS = ("mean", "sum", "none")
-
-
-def _cross_entropy(
-    x: np.ndarray,
-    target: Any,
-    weight: np.ndarray | None,
-    ignore_index: int,
-    reduction: str,
-    label_smoothing: float,
-    dloss: Any,
-    name: str,
-    *,
-    need_dx: bool,
-) -> tuple[Any, np.ndarray | None]:
-    """The loss, and its gradient if it is wanted."""
-    x = as_real(x, f"{name}: x")
-    if x.ndim == 0 or (x.ndim > 1 and x.shape[1] == 0) or x.shape == (0,):
-        raise ValueError(f"{name}: x: expects shape (N, C) or (N, C, ...) with at least one class, got {x.shape}")
-    one_of(reduction, f"{name}: reduction", _REDUCTIONS)
-    ignore_index = integer(ignore_index, f"{name}: ignore_index", at_least=-(2**62))
-    smoothing = real_number(label_smoothing, f"{name}: label_smoothing", at_least=0, at_most=1)
-    # torch takes a single sample (C,) too
-    samples = (*x.shape[:1], *x.shape[2:]) if x.ndim > 1 else ()
-    view = (x.shape[0], x.shape[1], math.prod(x.shape[2:])) if x.ndim > 1 else (1, x.shape[0], 1)
-    n, classes = math.prod(samples), view[1]
-    w = np.ones(classes, x.dtype) if weight is None else as_vector(weight, f"{name}: weight", classes, like=x)
-
-    target = np.asarray(target)
-    of_labels = target.dtype.kind in "biu" or target.shape != x.shape
-    if of_labels:
-        t = labels(target, f"{name}: target", samples, classes, ignore_index)
-        total = _total_weight(t, ignore_index, None if weight is None else w)
-    else:
-        t = as_real(target, f"{name}: target", like=x)
-        total = float(n)
-    scale = _dloss_scale(dloss, samples, reduction, name) * (_over(1.0, total) if reduction == "mean" else 1.0)
-
-    losses = np.empty(n, np.float64)
-    dx = empty(x.shape, x.dtype) if need_dx else None
-    if n:
-        n_threads = get_num_threads()
-        scratch = empty((n_threads, 2 * softmax_kernel.LANE_COUNT * classes), x.dtype)
-        out = None if dx is None else dx.reshape(view)
-        if of_labels:
-            kernel.of_labels(
-                x.reshape(view), t.reshape(-1), w, losses, out, scratch, ignore_index, smoothing, scale, n_threads
-            )
-        else:
-            kernel.of_probabilities(
-                x.reshape(view), t.reshape(view), w, losses, out, scratch, smoothing, scale, n_threads
-            )
-    if reduction == "none":
-        if dx is not None and np.ndim(dloss):
-            dx *= np.expand_dims(np.asarray(dloss, x.dtype), 1)
-        return losses.reshape(samples).astype(x.dtype), dx
-    loss = float(losses.sum())
-    return (_over(loss, total) if reduction == "mean" else loss), dx
-
-
-def _total_weight(t: np.ndarray, ignore_index: int, weight: np.ndarray | None) -> float:
-    """What the mean divides by: the class weights of the labels that are not ignored."""
-    kept = t != ignore_index
-    if weight is None:
-        return float(np.count_nonzero(kept))
-    return float(weight[t[kept]].sum(dtype=np.float64))
-
-
-def _over(number: float, total: float) -> float:
-    return number / total if total else math.nan  # the mean of nothing is NaN, as in torch
-
-
-def _dloss_scale(dloss: Any, samples: tuple[int, ...], reduction: str, name: str) -> float:
-    """The scalar part of ``dloss``; an array, for reduction "none", is multiplied in afterwards."""
-    if np.ndim(dloss) == 0:
-        return real_number(dloss, f"{name}: dloss")
-    if reduction != "none":
-        raise ValueError(f"{name}: dloss: expects a number with reduction {reduction!r}, got {np.shape(dloss)}")
-    same_shape(np.asarray(dloss), f"{name}: dloss", samples, "the losses")
-    return 1.0
-
-
-def cross_entropy(
-    x: np.ndarray,
-    target: Any,
-    weight: np.ndarray | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Any:
-    """Softmax cross-entropy of scores: ``loss = -sum(q * log_softmax(x))`` over the classes.
-
-    ``q`` is 1 at the label, or the given probabilities; with smoothing ``e`` and C classes,
-    ``(1 - e) * q + e / C``; then multiplied by the class weights.
-
-    Parameters
-    ----------
-    x : array of float32 or float64, (N, C) or (N, C, H, W, ...)
-        Scores (logits), not probabilities.
-    target : array of integers (N,) or (N, H, W, ...), or of x's dtype and shape
-        Class numbers, or a probability for each class (so one-hot works).
-    weight : array (C,), optional
-        A weight for each class.
-    ignore_index : int
-        Samples with this label count for nothing.
-    reduction : {"mean", "sum", "none"}
-        The mean is weighted by the class weights of the labels; with probabilities it is over all samples.
-    label_smoothing : float
-        ``e`` above, 0 to 1.
-
-    Returns
-    -------
-    loss : float, or with "none" an array of a loss for each sample
-
-    Raises
-    ------
-    TypeError, ValueError
-        If dtypes or shapes do not fit, or a label is out of range (it says which).
-
-    Notes
-    -----
-    Source: label smoothing is from Szegedy et al., *Rethinking the Inception architecture*, 2016.
-    """
-    return _cross_entropy(
-        x, target, weight, ignore_index, reduction, label_smoothing, 1.0, "cross_entropy", need_dx=False
-    )[0]
-
-
-def cross_entropy_backward(
-    x: np.ndarray,
-    target: Any,
-    weight: np.ndarray | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-    dloss: Any = 1.0,
-) -> np.ndarray:
-    """Gradient of `cross_entropy`: ``dx = dloss * (sum(q) * softmax(x) - q)``, divided as the mean is.
-
-    Parameters are those of `cross_entropy`, and
-
-    dloss : float, or with reduction "none" an array shaped as the losses
-        Gradient of the loss.
-    """
-    dx = _cross_entropy(
-        x, target, weight, ignore_index, reduction, label_smoothing, dloss, "cross_entropy_backward", need_dx=True
-    )[1]
-    assert dx is not None
-    return dx
-
-
-def cross_entropy_with_grad(
-    x: np.ndarray,
-    target: Any,
-    weight: np.ndarray | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> tuple[Any, np.ndarray]:
-    """`cross_entropy` and `cross_entropy_backward` in one pass: ``(loss, dx)``."""
-    loss, dx = _cross_entropy(
-        x, target, weight, ignore_index, reduction, label_smoothing, 1.0, "cross_entropy", need_dx=True
-    )
-    assert dx is not None
-    return loss, dx
+from cnn_core.functional._reduction import REDUCTIONS, over
 
 
 def _pair(x: np.ndarray, target: np.ndarray, reduction: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     x = as_real(x, f"{name}: x")
     target = as_real(target, f"{name}: target", like=x)
     same_shape(target, f"{name}: target", x.shape, "x")
-    one_of(reduction, f"{name}: reduction", _REDUCTIONS)
+    one_of(reduction, f"{name}: reduction", REDUCTIONS)
     return x, target
 
 
@@ -194,7 +23,7 @@ def _reduced(losses: np.ndarray | None, sums: np.ndarray, n: int, reduction: str
     if losses is not None:
         return losses
     total = float(sums.sum())
-    return _over(total, n) if reduction == "mean" else total
+    return over(total, n) if reduction == "mean" else total
 
 
 def _outputs(x: np.ndarray, reduction: str) -> tuple[np.ndarray | None, np.ndarray]:
@@ -260,8 +89,9 @@ def bce_with_logits(
     reduction: str = "mean",
     pos_weight: np.ndarray | None = None,
 ) -> Any:
-    """Binary cross-entropy of scores against probabilities: ``-(t*log(y) + (1 - t)*log(1 - y))``, ``y = sigmoid(x)``.
+    """Binary cross-entropy of scores against probabilities.
 
+    ``loss = -weight * (pos_weight * t * log(y) + (1 - t) * log(1 - y))`` with ``y = sigmoid(x)``.
     Computed from ``log(1 + exp(-|x|))``, so that nothing overflows and nothing cancels.
 
     Parameters

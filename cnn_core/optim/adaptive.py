@@ -36,7 +36,9 @@ class AdaGrad(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """Steps shrink with recent gradients: ``h = alpha * h + (1 - alpha) * g^2;  p -= lr * g / (sqrt(h) + eps)``.
+    """Steps shrink with recent gradients: ``p -= lr * g / (sqrt(h) + eps)``.
+
+    ``h = alpha * h + (1 - alpha) * g^2`` is their running mean square.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ class Adam(Optimizer):
 
     def _step(self, rows: Rows) -> None:
         by_step: dict[int, list[str]] = {}  # parameters that joined later are at an earlier step
-        for key in rows.keys():
+        for key in rows.names():
             memory = self.state[key]
             memory["step"] = step = memory.get("step", 0) + 1
             by_step.setdefault(step, []).append(key)
@@ -142,7 +144,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """`Adam` whose weight decay acts on the weights, not through the averages: first ``p *= 1 - lr * weight_decay``.
+    """`Adam` whose weight decay acts on the weights and not through the averages.
+
+    Before each step of Adam, ``p *= 1 - lr * weight_decay``.
 
     Parameters
     ----------

@@ -12,8 +12,8 @@ from cnn_core.functional._update import Rows, State
 class Number:
     """A hyper-parameter: an attribute that only takes finite numbers within bounds.
 
-    ``lr = Number(at_least=0)`` in an optimizer's class makes ``optimizer.lr = -1`` a ValueError, and ``lr`` a part
-    of the state that is saved.
+    ``lr = Number(at_least=0)`` in an optimizer's class makes ``optimizer.lr = -1`` a ValueError, and ``lr`` a
+    part of the state that is saved.
     """
 
     def __init__(self, **bounds: float) -> None:
@@ -51,7 +51,8 @@ class Flag(Number):
 class Optimizer:
     """Base of all optimizers: ``update(params, grads)`` moves every parameter by one step, in place.
 
-    A subclass declares its hyper-parameters as `Number`, names its state arrays in ``slots`` and writes ``_step``.
+    A subclass declares its hyper-parameters as `Number`, names its state arrays in ``slots`` and writes
+    ``_step``.
 
     Attributes
     ----------
@@ -98,7 +99,9 @@ class Optimizer:
         return self.slots
 
     def _step(self, rows: Rows) -> None:
-        raise NotImplementedError(f"{type(self).__name__} does not say what a step is: write its method _step")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say what a step is: write its method _step"
+        )
 
     @classmethod
     def _numbers(cls) -> dict[str, Number]:
@@ -116,7 +119,9 @@ class Optimizer:
         Arrays are the optimizer's own, not copies. Loading it makes training go on with the same bits.
         """
         numbers = {name: getattr(self, name) for name in self._numbers()}
-        return numbers | {f"{key}.{slot}": value for key, memory in self.state.items() for slot, value in memory.items()}
+        return numbers | {
+            f"{key}.{slot}": value for key, memory in self.state.items() for slot, value in memory.items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state that `state_dict` gave; arrays are copied.
@@ -149,12 +154,15 @@ class Optimizer:
         for parameter, values in memory.items():
             shapes = {(values[slot].shape, values[slot].dtype) for slot in self.slots}
             if len(shapes) > 1:
-                raise ValueError(f"{name}: the state arrays of {parameter!r} differ in shape or dtype: {shapes}")
+                raise ValueError(
+                    f"{name}: the state arrays of {parameter!r} differ in shape or dtype: {shapes}"
+                )
         self.__dict__.update(loaded)
         self.state = {key: {slot: values[slot] for slot in slots} for key, values in memory.items()}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name):g}' for name in self._numbers())})"
+        numbers = ", ".join(f"{name}={getattr(self, name):g}" for name in self._numbers())
+        return f"{type(self).__name__}({numbers})"
 
 
 def _state_value(value: Any, slot: str, name: str) -> Any:
