@@ -1,0 +1,237 @@
+"""Average pooling over NCHW: sliding windows, and adaptive ones (global pooling is one window).
+
+Contract, guaranteed by cnn_core.functional and not checked again here:
+
+* arrays are C-contiguous and not empty; outputs do not overlap inputs;
+* every sliding window holds at least one input.
+
+Every element of the outputs is written.  Sums are held in double.  The divisor of a sliding window is ``divisor`` if
+that is not 0; else the window's inputs and, with ``count_padding``, its padding (not what lies beyond the padding).
+"""
+
+from libc.string cimport memset
+
+from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from lane_sums cimport lane_sum
+from windows cimport end_tap, end_window, first_tap, first_window
+
+import_kernel_api()
+
+cdef enum:
+    COLUMNS = 64  # windows of a row that are summed together
+    ELEMENTS_PER_RANGE = 1 << 15  # inputs; some 10 microseconds of work
+
+cdef struct Job:
+    const void *source  # x, or dy in the backward pass
+    void *target        # y, or dx
+    Py_ssize_t h, w, oh, ow, kh, kw, sh, sw, ph, pw
+    bint count_padding
+    double divisor
+
+
+cdef inline double _counted(
+    Py_ssize_t start, Py_ssize_t size, Py_ssize_t kernel, Py_ssize_t padding, bint count_padding
+) noexcept nogil:
+    """How many taps of the window at ``start`` count in its divisor, along one axis."""
+    if count_padding:
+        return min(start + kernel, size + padding) - start
+    return min(start + kernel, size) - max(start, 0)
+
+
+cdef inline double _divisor(const Job *job, Py_ssize_t oy, Py_ssize_t ox) noexcept nogil:
+    if job.divisor != 0:
+        return job.divisor
+    return (_counted(oy * job.sh - job.ph, job.h, job.kh, job.ph, job.count_padding)
+            * _counted(ox * job.sw - job.pw, job.w, job.kw, job.pw, job.count_padding))
+
+
+cdef inline void _visit_tap(
+    real *restrict x, double *restrict values, Py_ssize_t n, Py_ssize_t stride, bint gather
+) noexcept nogil:
+    """Add one tap of n windows side by side to their values, or their values to that tap."""
+    cdef Py_ssize_t i
+    if gather:
+        for i in range(n):
+            values[i] += x[i * stride]
+    else:
+        for i in range(n):
+            x[i * stride] += <real> values[i]
+
+
+cdef inline void _visit_taps(
+    const Job *job, real *plane, double *values, Py_ssize_t oy, Py_ssize_t left, Py_ssize_t right, bint gather
+) noexcept nogil:
+    """Visit all taps of the windows left <= ox < right of row oy; values[0] belongs to window ``left``."""
+    cdef Py_ssize_t top = oy * job.sh - job.ph, ky, kx, tap, first, n
+    # Outside of these, a tap is padding for every window.
+    cdef Py_ssize_t kx_first = first_tap((right - 1) * job.sw - job.pw, 1)
+    cdef Py_ssize_t kx_end = end_tap(left * job.sw - job.pw, job.w, job.kw, 1)
+    cdef real *here
+    cdef double *value
+    for ky in range(first_tap(top, 1), end_tap(top, job.h, job.kh, 1)):
+        for kx in range(kx_first, kx_end):
+            tap = kx - job.pw
+            first = max(left, first_window(tap, job.sw))
+            n = end_window(tap, job.w, right, job.sw) - first
+            here = plane + (top + ky) * job.w + tap + first * job.sw
+            value = values + first - left
+            if job.sw == 1:  # the compiler vectorises strides that it knows
+                _visit_tap(here, value, n, 1, gather)
+            elif job.sw == 2:
+                _visit_tap(here, value, n, 2, gather)
+            else:
+                _visit_tap(here, value, n, job.sw, gather)
+
+
+cdef void _rows(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    """Rows of windows, COLUMNS of them at a time: their sums, divided."""
+    cdef Py_ssize_t row, left, right, ox
+    cdef real *plane
+    cdef real *y
+    cdef double sums[COLUMNS]
+    for row in range(first, last):
+        plane = <real *> job.source + row / job.oh * (job.h * job.w)
+        y = <real *> job.target + row * job.ow
+        left = 0
+        while left < job.ow:
+            right = min(left + COLUMNS, job.ow)
+            memset(sums, 0, sizeof(sums))
+            _visit_taps(job, plane, sums, row % job.oh, left, right, True)
+            for ox in range(left, right):
+                y[ox] = <real> (sums[ox - left] / _divisor(job, row % job.oh, ox))
+            left = right
+
+
+cdef void _planes(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    """Each input's gradient: the sum of its windows' shares."""
+    cdef Py_ssize_t plane, oy, left, right, ox
+    cdef const real *dy
+    cdef real *dx
+    cdef double shares[COLUMNS]
+    for plane in range(first, last):
+        dx = <real *> job.target + plane * job.h * job.w
+        memset(dx, 0, job.h * job.w * sizeof(real))
+        for oy in range(job.oh):
+            dy = <const real *> job.source + (plane * job.oh + oy) * job.ow
+            left = 0
+            while left < job.ow:
+                right = min(left + COLUMNS, job.ow)
+                for ox in range(left, right):
+                    shares[ox - left] = dy[ox] / _divisor(job, oy, ox)
+                _visit_taps(job, dx, shares, oy, left, right, False)
+                left = right
+
+
+def avg_pool2d(
+    const real[:, :, :, ::1] x,    # IN   (N, C, H, W)
+    real[:, :, :, ::1] y,          # OUT  (N, C, OH, OW)
+    Py_ssize_t kh, Py_ssize_t kw,
+    Py_ssize_t sh, Py_ssize_t sw,
+    Py_ssize_t ph, Py_ssize_t pw,
+    bint count_padding,
+    double divisor,
+    int n_threads,
+):
+    """Fill ``y``; rows of windows are shared among threads."""
+    cdef Job job = Job(&x[0, 0, 0, 0], &y[0, 0, 0, 0], x.shape[2], x.shape[3], y.shape[2], y.shape[3],
+                       kh, kw, sh, sw, ph, pw, count_padding, divisor)
+    cdef Py_ssize_t n_rows = y.shape[0] * y.shape[1] * y.shape[2]
+    cdef Py_ssize_t grain = 1 + ELEMENTS_PER_RANGE * job.oh / (job.h * job.w)
+    with nogil:
+        parallel_for(<task> &_rows[real], &job, n_rows, grain, NULL, 0, n_threads)
+
+
+def avg_pool2d_backward(
+    const real[:, :, :, ::1] dy,   # IN   (N, C, OH, OW)
+    real[:, :, :, ::1] dx,         # OUT  (N, C, H, W)
+    Py_ssize_t kh, Py_ssize_t kw,
+    Py_ssize_t sh, Py_ssize_t sw,
+    Py_ssize_t ph, Py_ssize_t pw,
+    bint count_padding,
+    double divisor,
+    int n_threads,
+):
+    """Fill ``dx``; planes (N * C) are shared among threads."""
+    cdef Job job = Job(&dy[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3],
+                       kh, kw, sh, sw, ph, pw, count_padding, divisor)
+    with nogil:
+        parallel_for(<task> &_planes[real], &job, dx.shape[0] * dx.shape[1],
+                     1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
+
+
+# Adaptive windows: window o of n reads the inputs from o * size / n, rounded down, to (o + 1) * size / n, rounded up.
+
+cdef inline Py_ssize_t _from(Py_ssize_t o, Py_ssize_t size, Py_ssize_t n) noexcept nogil:
+    return o * size / n
+
+
+cdef inline Py_ssize_t _to(Py_ssize_t o, Py_ssize_t size, Py_ssize_t n) noexcept nogil:
+    return ((o + 1) * size + n - 1) / n
+
+
+cdef void _adaptive_planes(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef Py_ssize_t plane, oy, ox, iy, top, bottom, left, right
+    cdef const real *x
+    cdef real *y
+    cdef double total
+    for plane in range(first, last):
+        x = <const real *> job.source + plane * job.h * job.w
+        y = <real *> job.target + plane * job.oh * job.ow
+        for oy in range(job.oh):
+            top, bottom = _from(oy, job.h, job.oh), _to(oy, job.h, job.oh)
+            for ox in range(job.ow):
+                left, right = _from(ox, job.w, job.ow), _to(ox, job.w, job.ow)
+                if job.ow == 1:  # whole rows follow each other in memory
+                    total = lane_sum(x + top * job.w, (bottom - top) * job.w)
+                else:
+                    total = 0
+                    for iy in range(top, bottom):
+                        total += lane_sum(x + iy * job.w + left, right - left)
+                y[oy * job.ow + ox] = <real> (total / ((bottom - top) * (right - left)))
+
+
+cdef void _adaptive_planes_backward(
+    const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch
+) noexcept nogil:
+    cdef Py_ssize_t plane, oy, ox, iy, ix, top, bottom, left, right
+    cdef const real *dy
+    cdef real *dx
+    cdef real share
+    for plane in range(first, last):
+        dy = <const real *> job.source + plane * job.oh * job.ow
+        dx = <real *> job.target + plane * job.h * job.w
+        memset(dx, 0, job.h * job.w * sizeof(real))
+        for oy in range(job.oh):
+            top, bottom = _from(oy, job.h, job.oh), _to(oy, job.h, job.oh)
+            for ox in range(job.ow):
+                left, right = _from(ox, job.w, job.ow), _to(ox, job.w, job.ow)
+                share = dy[oy * job.ow + ox] / ((bottom - top) * (right - left))
+                for iy in range(top, bottom):
+                    for ix in range(iy * job.w + left, iy * job.w + right):
+                        dx[ix] += share
+
+
+def adaptive_avg_pool2d(
+    const real[:, :, :, ::1] x,    # IN   (N, C, H, W)
+    real[:, :, :, ::1] y,          # OUT  (N, C, OH, OW)
+    int n_threads,
+):
+    """Fill ``y``; planes (N * C) are shared among threads."""
+    cdef Job job = Job(&x[0, 0, 0, 0], &y[0, 0, 0, 0], x.shape[2], x.shape[3], y.shape[2], y.shape[3],
+                       0, 0, 0, 0, 0, 0, False, 0)
+    with nogil:
+        parallel_for(<task> &_adaptive_planes[real], &job, x.shape[0] * x.shape[1],
+                     1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
+
+
+def adaptive_avg_pool2d_backward(
+    const real[:, :, :, ::1] dy,   # IN   (N, C, OH, OW)
+    real[:, :, :, ::1] dx,         # OUT  (N, C, H, W)
+    int n_threads,
+):
+    """Fill ``dx``; planes (N * C) are shared among threads."""
+    cdef Job job = Job(&dy[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3],
+                       0, 0, 0, 0, 0, 0, False, 0)
+    with nogil:
+        parallel_for(<task> &_adaptive_planes_backward[real], &job, dx.shape[0] * dx.shape[1],
+                     1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
