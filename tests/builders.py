@@ -5,23 +5,16 @@ the wanted dtype later. A ``..._derivative`` takes a namespace of functions and 
 ``(forward, backward, inputs)`` as `cnn_core.gradcheck.check_function` wants them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from cnn_core import reference
+from cnn_core.gradcheck import tie_free
 
 Arguments = dict[str, Any]
 Build = Callable[..., Arguments]
-
-
-def spread(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
-    """Shuffled, evenly spaced numbers from -2 to 2 with a little jitter: no ties and no zero."""
-    size = int(np.prod(shape))
-    step = 4 / max(size, 1)
-    values = -2 + step * (np.arange(size) + 0.5 + rng.uniform(-0.2, 0.2, size))
-    return rng.permutation(values).reshape(shape)
 
 
 # ---------------------------------------------------------------------------------------------- convolution
@@ -66,16 +59,16 @@ def col2im(rng, x=(2, 3, 7, 6), **geometry) -> Arguments:
 # -------------------------------------------------------------------------------------------------- pooling
 
 
-def max_pool2d(rng, x=(2, 3, 7, 8), values="spread", **geometry) -> Arguments:
+def max_pool2d(rng, x=(2, 3, 7, 8), values="tie free", **geometry) -> Arguments:
     if values == "ties":
         images = rng.integers(0, 3, x).astype(float)
     elif values == "nan":
-        images = spread(rng, x)
+        images = tie_free(x, rng)
         images[..., :: x[2], :: x[3]] = np.nan  # one in each plane, so that no window has two
     elif values == "-inf":
         images = np.full(x, -np.inf)
     else:
-        images = spread(rng, x)
+        images = tie_free(x, rng)
     return {"x": images, **geometry}
 
 
@@ -91,7 +84,7 @@ def max_pool2d_backward(rng, **options) -> Arguments:
 
 
 def max_pool2d_derivative(functions, a):
-    x = spread(np.random.default_rng(1), a["x_shape"])
+    x = tie_free(a["x_shape"])
 
     def forward(x):
         return functions.max_pool2d(x, 3, 2, 1)
@@ -117,7 +110,7 @@ def avg_pool2d_derivative(functions, a):
     return (
         lambda x: functions.avg_pool2d(x, **geometry),
         lambda dy, x: functions.avg_pool2d_backward(dy, x.shape, **geometry),
-        [spread(np.random.default_rng(1), a["x_shape"])],
+        [tie_free(a["x_shape"])],
     )
 
 
@@ -131,7 +124,7 @@ def adaptive_avg_pool2d_derivative(functions, a):
     return (
         lambda x: functions.adaptive_avg_pool2d(x, size),
         lambda dy, x: functions.adaptive_avg_pool2d_backward(dy, x.shape),
-        [spread(np.random.default_rng(1), a["x_shape"])],
+        [tie_free(a["x_shape"])],
     )
 
 
@@ -240,7 +233,7 @@ def activation_derivative(name: str, saved: str = "y") -> Callable:
         def pull(dy, x):
             return backward(dy, forward(x, **options) if saved == "y" else x, **options)
 
-        x = spread(np.random.default_rng(1), a[saved].shape)
+        x = tie_free(a[saved].shape)
         return lambda x: forward(x, **options), pull, [x]
 
     return derivative
