@@ -38,7 +38,7 @@ class Row:
     inout: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A row with one choice of options."""
 

@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from cases import CASES, FUNCTIONS, Case
-from compare import assert_close, call
+from compare import assert_close, expect
 
 from cnn_core import reference
 from cnn_core.reference import adagrad_update, adam_update, rmsprop_update, sgd_update
@@ -18,7 +18,7 @@ STEPS = 7
 @pytest.mark.parametrize("case", [case for case in CASES if case.name not in WITHOUT_TWIN], ids=str)
 def test_equals_torch(case: Case, torch_twins: ModuleType) -> None:
     expected = torch_twins.compute(case.name, case.arguments())
-    assert_close(case, np.float64, call(reference, case, case.arguments()), expected, slack=2)
+    assert_close(case, np.float64, expect(case, np.float64), expected, slack=2)
 
 
 def test_every_function_has_a_torch_twin(torch_twins: ModuleType) -> None:
