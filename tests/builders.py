@@ -242,8 +242,8 @@ def activation_derivative(name: str, saved: str = "y") -> Callable:
 # -------------------------------------------------------------------------------------------------- dropout
 
 
-def dropout(rng, x=(40, 50), **options) -> Arguments:
-    return {"x": rng.normal(size=x), **options}
+def dropout(rng, x=(40, 50), seed=0, **options) -> Arguments:
+    return {"x": rng.normal(size=x), **options, "rng": seed}
 
 
 def dropout_backward(rng, x=(4, 5), p=0.5, mask_dtype=bool) -> Arguments:

@@ -109,7 +109,7 @@ FUNCTIONS: list[Row] = [
     Row("log_softmax_backward", b.from_output(reference.log_softmax), s.SOFTMAX_SHAPES, s.LARGE_SHAPES,
         b.activation_derivative("log_softmax")),
 
-    Row("dropout", b.dropout, s.DROPOUTS, [{**shape, "rng": 3} for shape in s.LARGE_SHAPES]),
+    Row("dropout", b.dropout, s.DROPOUTS, [{**shape, "seed": 3} for shape in s.LARGE_SHAPES]),
     Row("dropout_backward", b.dropout_backward, s.DROPOUT_BACKWARDS, s.LARGE_SHAPES, b.dropout_derivative),
 
     Row("cross_entropy", b.cross_entropy, s.CROSS_ENTROPIES, s.LARGE_CROSS_ENTROPIES),

@@ -213,8 +213,8 @@ SOFTMAX_SHAPES = [
 SOFTMAXES: list[Options] = [*SOFTMAX_SHAPES, {"low": -100, "high": 100}, {"low": 1000, "high": 1001}]
 
 DROPOUTS: list[Options] = [
-    {"p": 0.3, "rng": 7}, {"p": 0.0, "rng": 1}, {"p": 1.0, "rng": 1}, {"p": 0.5, "training": False},
-    {"x": (0, 3), "rng": 1}, {"x": (3, 2, 5, 7), "p": 0.9, "rng": 5},
+    {"p": 0.3, "seed": 7}, {"p": 0.0, "seed": 1}, {"p": 1.0, "seed": 1}, {"p": 0.5, "training": False},
+    {"x": (0, 3), "seed": 1}, {"x": (3, 2, 5, 7), "p": 0.9, "seed": 5},
 ]  # fmt: skip
 
 DROPOUT_BACKWARDS: list[Options] = [
