@@ -9,7 +9,7 @@ from cases import CASES, FUNCTIONS, Case
 from compare import assert_close, expect
 
 from cnn_core import reference
-from cnn_core.reference import adagrad_update, adam_update, rmsprop_update, sgd_update
+from cnn_core.reference import adagrad_update, adam_update, rmsprop_update, sgd_update, velocity_update
 
 WITHOUT_TWIN = {"dropout"}  # random: there is nothing to compare with
 STEPS = 7
@@ -96,6 +96,8 @@ def book_adam(p, g, s, t):
     [
         (book_momentum, sgd(0.9, False, 0)),
         (book_nesterov, sgd(0.9, True, 0)),
+        (book_momentum, lambda p, g, s, t: velocity_update(p, g, s[0], 0.1, 0.9)),
+        (book_nesterov, lambda p, g, s, t: velocity_update(p, g, s[0], 0.1, 0.9, nesterov=True)),
         (book_adam, lambda p, g, s, t: adam_update(p, g, *s, t, 0.01, 0.9, 0.99, 1e-3, eps_mode="book")),
     ],
 )

@@ -42,7 +42,7 @@ from cnn_core.reference.pooling import (
     max_pool2d,
     max_pool2d_backward,
 )
-from cnn_core.reference.update import adagrad_update, adam_update, rmsprop_update, sgd_update
+from cnn_core.reference.update import adagrad_update, adam_update, rmsprop_update, sgd_update, velocity_update
 
 __all__ = [
     "adagrad_update",
@@ -84,4 +84,5 @@ __all__ = [
     "softmax_backward",
     "tanh",
     "tanh_backward",
+    "velocity_update",
 ]

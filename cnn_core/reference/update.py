@@ -21,8 +21,7 @@ def sgd_update(
 ) -> None:
     """``v = momentum * v + g``, then ``p -= lr * v``, or with Nesterov ``p -= lr * (g + momentum * v)``.
 
-    With a constant rate this is the book's ``v = momentum * v - lr * g; p += v`` (its ``v`` is ``-lr`` times
-    this one), and its Nesterov step ``p += momentum^2 * v - (1 + momentum) * lr * g`` likewise.
+    ``v`` may be None without momentum.
     """
     step = f64(g) + weight_decay * f64(p)
     if v is not None:
@@ -30,6 +29,26 @@ def sgd_update(
         v[...] = new_v
         step = step + momentum * new_v if nesterov else new_v
     p[...] = f64(p) - lr * step
+
+
+def velocity_update(
+    p: Array,
+    g: Array,
+    v: Array,
+    lr: float,
+    momentum: float,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> None:
+    """``p += v`` with the new ``v = momentum * v - lr * g``; with Nesterov ``p += momentum * v - lr * g``.
+
+    The book's form. While the rate stays the same, this ``v`` is ``-lr`` times that of :func:`sgd_update` and
+    the steps are equal; a new rate acts here on the new gradients only.
+    """
+    step = lr * (f64(g) + weight_decay * f64(p))
+    new_v = momentum * f64(v) - step
+    v[...] = new_v
+    p[...] = f64(p) + (momentum * new_v - step if nesterov else new_v)
 
 
 def adagrad_update(p: Array, g: Array, h: Array, lr: float, eps: float, weight_decay: float = 0.0) -> None:
