@@ -1,0 +1,110 @@
+"""A network rewritten for prediction: fewer layers, the same function."""
+
+import copy
+from collections.abc import Iterable
+from typing import Any, NoReturn, TypeGuard, TypeVar
+
+import numpy as np
+
+from cnn_core.layers._shapes import Shape
+from cnn_core.layers.base import Layer
+from cnn_core.layers.container import Concat, Residual
+from cnn_core.layers.conv import Conv2d
+from cnn_core.layers.dropout import Dropout
+from cnn_core.layers.linear import Linear
+from cnn_core.layers.norm import BatchNorm1d, BatchNorm2d
+from cnn_core.layers.sequential import Sequential
+from cnn_core.layers.shape import Identity
+
+L = TypeVar("L", bound=Layer)
+
+
+class InferenceSequential(Sequential):
+    """A network for prediction only, made by :meth:`Sequential.for_inference`."""
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        if training:
+            self._refuse("forward(x, training=True)")
+        return super().forward(x)
+
+    def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
+        self._refuse("backward")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise RuntimeError(
+            f"{what}: this network came from for_inference() and only predicts; train the original"
+        )
+
+
+class FoldedLinear(Linear):
+    """A Linear with a BatchNorm1d in its weights: for (N, in) only, where axis 1 is the last one."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return super().output_shape(self.expect_rank(input_shape, "(N, in)"))
+
+
+def for_inference(model: Sequential) -> InferenceSequential:
+    """Return a copy of ``model`` with BatchNorm folded into the layer before, without Dropout and Identity.
+
+    ``BatchNorm(W x + b) = (s W) x + (s (b - mean) + bias)`` with ``s = weight / sqrt(running_var + eps)``,
+    per channel. Layers in Residual and Concat are treated the same; a nested Sequential is merged into the
+    one around it.
+    """
+    return InferenceSequential(*_simplified(model.layers))
+
+
+def _simplified(layers: Iterable[Layer]) -> list[Layer]:
+    result: list[Layer] = []
+    for layer in layers:
+        for piece in _rewritten(layer):
+            folded = _fold(result[-1], piece) if result else None
+            if folded is None:
+                result.append(piece)
+            else:
+                result[-1] = folded
+    return result
+
+
+def _rewritten(layer: Layer) -> list[Layer]:
+    """The layers to use for one layer."""
+    if _is_a(layer, Dropout) or _is_a(layer, Identity):
+        return []
+    if _is_a(layer, Sequential):
+        return _simplified(layer.layers)
+    if _is_a(layer, Residual):
+        shortcut = None if layer.shortcut is None else _single(layer.shortcut)
+        return [Residual(_single(layer.body), None if isinstance(shortcut, Identity) else shortcut)]
+    if _is_a(layer, Concat):
+        return [Concat(*(_single(branch) for branch in layer.branches))]
+    return [copy.deepcopy(layer)]
+
+
+def _is_a(layer: Layer, kind: type[L]) -> TypeGuard[L]:
+    """Whether ``layer`` is of ``kind``, or of a subclass that computes the same."""
+    return isinstance(layer, kind) and type(layer).forward is kind.forward
+
+
+def _single(layer: Layer) -> Layer:
+    layers = _rewritten(layer)
+    if not layers:
+        return Identity()
+    return layers[0] if len(layers) == 1 else Sequential(*layers)
+
+
+def _fold(layer: Layer, norm: Layer) -> Layer | None:
+    """One layer that computes ``norm(layer(x))``, or None where there is none."""
+    folded: Conv2d | Linear
+    if _is_a(layer, Conv2d) and isinstance(norm, BatchNorm2d) and norm.buffers:
+        folded = copy.deepcopy(layer)
+        if layer.bias is None:
+            folded.add_param("bias", np.zeros(layer.out_channels, layer.dtype))
+    elif _is_a(layer, Linear) and isinstance(norm, BatchNorm1d) and norm.buffers:
+        folded = FoldedLinear(layer.in_features, layer.out_features, dtype=layer.dtype, init="zeros")
+    else:
+        return None
+    one = np.float64(1)  # fold in double precision, round once
+    scale = (one if norm.weight is None else norm.weight) / np.sqrt(one * norm.running_var + norm.eps)
+    shift = (0 if norm.bias is None else norm.bias) - norm.running_mean * scale
+    folded.weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    folded.bias = shift if layer.bias is None else layer.bias * scale + shift
+    return folded

@@ -1,0 +1,141 @@
+"""Batch normalization."""
+
+from typing import Any
+
+import numpy as np
+
+from cnn_core import functional as F
+from cnn_core import init as initial
+from cnn_core._checks import integer, real_number
+from cnn_core.layers._parameter import Parameter
+from cnn_core.layers._shapes import Shape, ShapeError
+from cnn_core.layers.base import Layer, real_dtype
+
+
+class _BatchNorm(Layer):
+    """Both batch normalizations; they differ in the input that they take."""
+
+    layouts: tuple[str, ...]
+
+    weight = Parameter()
+    bias = Parameter()
+    running_mean = Parameter("buffers")
+    running_var = Parameter("buffers")
+    num_batches_tracked = Parameter("buffers")
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        dtype: Any = np.float32,
+    ) -> None:
+        super().__init__()
+        kind = type(self).__name__
+        self.num_features = integer(num_features, f"{kind}: num_features", at_least=1)
+        self.eps = real_number(eps, f"{kind}: eps", at_least=0)
+        self.momentum = (
+            None if momentum is None else real_number(momentum, f"{kind}: momentum", at_least=0, at_most=1)
+        )
+        self.dtype = real_dtype(dtype)
+        shape = (self.num_features,)
+        if affine:
+            self.add_param("weight", initial.ones(shape, dtype=self.dtype))
+            self.add_param("bias", initial.zeros(shape, dtype=self.dtype))
+        if track_running_stats:
+            self.buffers["running_mean"] = initial.zeros(shape, dtype=self.dtype)
+            self.buffers["running_var"] = initial.ones(shape, dtype=self.dtype)
+            self.buffers["num_batches_tracked"] = np.zeros((), np.int64)
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        self.check_input(x)
+        if training and x.size // max(1, self.num_features) == 1:
+            raise ValueError(
+                f"{self.label}: training needs more than one value per channel, got shape {x.shape}"
+            )
+        arrays = (x, self.running_mean, self.running_var, self.weight, self.bias)
+        if not training:
+            y = F.batch_norm(*arrays, training=not self.buffers, eps=self.eps)
+            self.remember(False, y)
+            return y
+        y, mean, rstd = F.batch_norm(*arrays, True, self._new_weight(), self.eps, return_stats=True)
+        if self.buffers:
+            self.buffers["num_batches_tracked"] += 1
+        self.remember(True, y, x, mean, rstd)
+        return y
+
+    def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> np.ndarray:
+        x, mean, rstd = self.recall(dy)
+        dx, dweight, dbias = F.batch_norm_backward(dy, x, self.weight, mean, rstd)
+        self.store_grads(accumulate, weight=dweight, bias=dbias)
+        return dx
+
+    def _new_weight(self) -> float:
+        """The weight of the next batch in the running statistics."""
+        if self.momentum is not None:
+            return self.momentum
+        return 1 / (1 + int(self.num_batches_tracked)) if self.buffers else 0.0
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        shape = self.expect_rank(input_shape, *self.layouts)
+        if shape[1] != self.num_features:
+            raise ShapeError(f"{self.label}: expects {self.num_features} channels, got {shape[1]}", axis=1)
+        return shape
+
+    def config(self) -> dict[str, Any]:
+        return {
+            "num_features": self.num_features,
+            "eps": self.eps,
+            "momentum": self.momentum,
+            "affine": bool(self.params),
+            "track_running_stats": bool(self.buffers),
+            "dtype": self.dtype,
+        }
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalize each channel of a batch of images, then scale and shift it.
+
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``. In training, ``mean`` and the biased ``var`` are
+    those of the channel over the batch; each batch moves the running statistics by ``momentum`` towards its
+    mean and its unbiased variance. Outside training, the running statistics are used.
+
+    Parameters
+    ----------
+    num_features : int
+        Number of channels.
+    eps : float
+        Added to the variance.
+    momentum : float or None
+        Weight of the new batch in the running statistics; ``None`` averages all batches equally.
+    affine : bool
+        Whether ``weight`` and ``bias`` exist.
+    track_running_stats : bool
+        Whether running statistics exist; without them, the batch's own are used outside training too.
+    dtype : float32 or float64
+
+    Notes
+    -----
+    Shapes: x ``(N, C, H, W)`` to y of the same shape; ``weight``, ``bias``, ``running_mean``, ``running_var``
+    ``(C,)``.
+
+    Source: Ioffe and Szegedy, *Batch normalization*, 2015.
+    """
+
+    layouts = ("(N, C, H, W)",)
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalize each feature of a batch of vectors, or each channel of a batch of sequences.
+
+    Parameters and formula are those of :class:`BatchNorm2d`.
+
+    Notes
+    -----
+    Shapes: x ``(N, C)`` or ``(N, C, L)`` to y of the same shape.
+    """
+
+    layouts = ("(N, C)", "(N, C, L)")
