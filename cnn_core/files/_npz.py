@@ -1,7 +1,8 @@
 """The npz format: a zip archive of npy files, as ``numpy.savez`` writes it.
 
-Metadata are JSON in a uint8 array. ``numpy.load`` trusts the sizes in an archive; here they are compared with
-the archive's own size first, so that a small file cannot ask for terabytes. Source: ``numpy.lib.format``, NEP 1.
+Metadata are JSON in a uint8 array. ``numpy.load`` trusts the sizes in an archive; here they are compared
+with the archive's own size first, so that a small file cannot ask for terabytes.
+Source: ``numpy.lib.format``, NEP 1.
 """
 
 import io
