@@ -174,7 +174,7 @@ def test_an_impossible_state_changes_nothing(change):
     before = schedule.state_dict()
     state = schedule.state_dict()
     state["schedule"] |= change
-    with pytest.raises(ValueError, match=r"schedule|lr|milestone"):
+    with pytest.raises(ValueError, match=r"schedule|lr:|milestones:"):
         schedule.load_state_dict(state)
     with pytest.raises(ValueError, match="expected the state of a MultiStep schedule"):
         schedule.load_state_dict(before | {"schedule": 3})
@@ -190,7 +190,7 @@ def test_an_impossible_state_changes_nothing(change):
         (lambda: Constant(math.inf), ValueError),
         (lambda: Constant("0.1"), TypeError),
         (lambda: Step(0.1, 0), ValueError),
-        (lambda: Step(0.1, 2.5), ValueError),
+        (lambda: Step(0.1, 2.5), TypeError),
         (lambda: Step(0.1, 2, math.nan), ValueError),
         (lambda: MultiStep(0.1, [2, 2]), ValueError),
         (lambda: MultiStep(0.1, [-1]), ValueError),
@@ -212,7 +212,7 @@ def test_an_impossible_state_changes_nothing(change):
     ],
 )
 def test_impossible_settings_are_refused(build, error):
-    with pytest.raises(error, match=r"must|below"):
+    with pytest.raises(error, match="expects"):
         build()
 
 
@@ -309,7 +309,7 @@ def test_an_overflowing_norm_is_infinite():
 def test_read_only_gradients_are_refused_before_any_is_scaled():
     grads, before = gradients(), gradients()
     grads["b"].flags.writeable = False
-    with pytest.raises(ValueError, match="gradient 'b' is read-only"):
+    with pytest.raises(ValueError, match="gradient 'b': is read-only"):
         clip_grad_norm(grads, 0.1)
     np.testing.assert_array_equal(grads["w"], before["w"])
 

@@ -52,14 +52,14 @@ def clip_grad_norm(
     training recurrent neural networks", algorithm 1.
     """
     if not max_norm >= 0:
-        raise ValueError(f"max_norm must be at least 0, got {max_norm!r}")
+        raise ValueError(f"max_norm: expects a number >= 0, got {max_norm!r}")
     named = dict(grads) if isinstance(grads, Mapping) else dict(enumerate(grads))
     for name, grad in named.items():
         if not isinstance(grad, np.ndarray) or grad.dtype.kind != "f":
             got = getattr(grad, "dtype", type(grad).__name__)
-            raise TypeError(f"gradient {name!r} must be a floating-point array, got {got}")
+            raise TypeError(f"gradient {name!r}: expects a floating-point array, got {got}")
         if not grad.flags.writeable:
-            raise ValueError(f"gradient {name!r} is read-only and cannot be clipped in place")
+            raise ValueError(f"gradient {name!r}: is read-only and cannot be clipped in place")
     with np.errstate(over="ignore", invalid="ignore"):
         return _clip(named, max_norm, error_if_nonfinite)
 

@@ -1,31 +1,11 @@
-"""What all schedules share: the call, the state, and the checks of numbers."""
+"""What all schedules share: the call and the state."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any
 
-
-def number(name: str, value: float, low: float = 0.0, high: float = math.inf) -> float:
-    """``value`` as a float, if it is finite and ``low <= value <= high``."""
-    _check_real(name, value)
-    if not math.isfinite(value) or not low <= value <= high:
-        raise ValueError(f"{name} must be a finite number from {low:g} to {high:g}, got {value!r}")
-    return float(value)
-
-
-def count(name: str, value: int, low: int = 1) -> int:
-    """``value`` as an int, if it is a whole number of at least ``low``."""
-    _check_real(name, value)
-    if not math.isfinite(value) or int(value) != value or value < low:
-        raise ValueError(f"{name} must be a whole number of at least {low}, got {value!r}")
-    return int(value)
-
-
-def _check_real(name: str, value: float) -> None:
-    if not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+from cnn_core._checks import integer
 
 
 @dataclass
@@ -34,9 +14,7 @@ class Schedule:
 
     def __call__(self, step: int) -> float:
         """Return the learning rate of update number ``step``, counted from 0."""
-        if step < 0:
-            raise ValueError(f"step must be at least 0, got {step}")
-        return self.rate(step)
+        return self.rate(integer(step, "step", at_least=0))
 
     def rate(self, step: int) -> float:
         """Return the learning rate for a ``step`` that is known to be valid."""

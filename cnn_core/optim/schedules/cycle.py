@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cnn_core.optim.schedules.base import Schedule, cosine, count, number
+from cnn_core._checks import integer, real_number
+from cnn_core.optim.schedules.base import Schedule, cosine
 
 
 @dataclass
@@ -43,11 +44,11 @@ class OneCycle(Schedule):
     final_div_factor: float = 1e4
 
     def __post_init__(self) -> None:
-        self.max_lr = number("max_lr", self.max_lr)
-        self.total_steps = count("total_steps", self.total_steps)
-        self.pct_start = number("pct_start", self.pct_start, high=1.0)
-        self.div_factor = number("div_factor", self.div_factor, low=1.0)
-        self.final_div_factor = number("final_div_factor", self.final_div_factor, low=1.0)
+        self.max_lr = real_number(self.max_lr, "max_lr", at_least=0)
+        self.total_steps = integer(self.total_steps, "total_steps", at_least=1)
+        self.pct_start = real_number(self.pct_start, "pct_start", at_least=0, at_most=1)
+        self.div_factor = real_number(self.div_factor, "div_factor", at_least=1)
+        self.final_div_factor = real_number(self.final_div_factor, "final_div_factor", at_least=1)
 
     def rate(self, step: int) -> float:
         """Return the point of the cycle at ``step``."""
@@ -89,9 +90,9 @@ class WarmUp(Schedule):
 
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {type(self.schedule).__name__}")
-        self.warmup_steps = count("warmup_steps", self.warmup_steps, low=0)
-        self.start_factor = number("start_factor", self.start_factor, high=1.0)
+            raise TypeError(f"schedule: expects a Schedule, got {type(self.schedule).__name__}")
+        self.warmup_steps = integer(self.warmup_steps, "warmup_steps", at_least=0)
+        self.start_factor = real_number(self.start_factor, "start_factor", at_least=0, at_most=1)
 
     def rate(self, step: int) -> float:
         """Return a share of the other schedule's first rate, or its rate ``warmup_steps`` earlier."""
@@ -125,8 +126,8 @@ class PerEpoch(Schedule):
 
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
-            raise TypeError(f"schedule must be a Schedule, got {type(self.schedule).__name__}")
-        self.steps_per_epoch = count("steps_per_epoch", self.steps_per_epoch)
+            raise TypeError(f"schedule: expects a Schedule, got {type(self.schedule).__name__}")
+        self.steps_per_epoch = integer(self.steps_per_epoch, "steps_per_epoch", at_least=1)
 
     def rate(self, step: int) -> float:
         """Return the other schedule's rate for the epoch of ``step``."""

@@ -4,7 +4,8 @@ import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnn_core.optim.schedules.base import Schedule, cosine, count, number
+from cnn_core._checks import integer, real_number
+from cnn_core.optim.schedules.base import Schedule, cosine
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Constant(Schedule):
     lr: float
 
     def __post_init__(self) -> None:
-        self.lr = number("lr", self.lr)
+        self.lr = real_number(self.lr, "lr", at_least=0)
 
     def rate(self, step: int) -> float:
         """Return the learning rate."""
@@ -50,9 +51,9 @@ class Step(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        self.lr = number("lr", self.lr)
-        self.step_size = count("step_size", self.step_size)
-        self.gamma = number("gamma", self.gamma)
+        self.lr = real_number(self.lr, "lr", at_least=0)
+        self.step_size = integer(self.step_size, "step_size", at_least=1)
+        self.gamma = real_number(self.gamma, "gamma", at_least=0)
 
     def rate(self, step: int) -> float:
         """Return the learning rate after ``step // step_size`` drops."""
@@ -83,11 +84,11 @@ class MultiStep(Schedule):
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        self.lr = number("lr", self.lr)
-        self.milestones = tuple(count("a milestone", m, low=0) for m in self.milestones)
+        self.lr = real_number(self.lr, "lr", at_least=0)
+        self.milestones = tuple(integer(m, "milestones", at_least=0) for m in self.milestones)
         if list(self.milestones) != sorted(set(self.milestones)):
-            raise ValueError(f"milestones must increase, got {list(self.milestones)}")
-        self.gamma = number("gamma", self.gamma)
+            raise ValueError(f"milestones: expects increasing numbers, got {list(self.milestones)}")
+        self.gamma = real_number(self.gamma, "gamma", at_least=0)
 
     def rate(self, step: int) -> float:
         """Return the learning rate after the milestones up to ``step``."""
@@ -115,8 +116,8 @@ class Exponential(Schedule):
     gamma: float
 
     def __post_init__(self) -> None:
-        self.lr = number("lr", self.lr)
-        self.gamma = number("gamma", self.gamma, high=1.0)
+        self.lr = real_number(self.lr, "lr", at_least=0)
+        self.gamma = real_number(self.gamma, "gamma", at_least=0, at_most=1)
 
     def rate(self, step: int) -> float:
         """Return the learning rate after ``step`` factors."""
@@ -149,9 +150,9 @@ class Cosine(Schedule):
     min_lr: float = 0.0
 
     def __post_init__(self) -> None:
-        self.lr = number("lr", self.lr)
-        self.total_steps = count("total_steps", self.total_steps)
-        self.min_lr = number("min_lr", self.min_lr, high=self.lr)
+        self.lr = real_number(self.lr, "lr", at_least=0)
+        self.total_steps = integer(self.total_steps, "total_steps", at_least=1)
+        self.min_lr = real_number(self.min_lr, "min_lr", at_least=0, at_most=self.lr)
 
     def rate(self, step: int) -> float:
         """Return the point of the cosine at ``step``."""

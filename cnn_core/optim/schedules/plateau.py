@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
-from cnn_core.optim.schedules.base import Schedule, count, number
+from cnn_core._checks import integer, one_of, real_number
+from cnn_core.optim.schedules.base import Schedule
 
 
 @dataclass
@@ -59,25 +60,23 @@ class Plateau(Schedule):
     cooling: int = field(default=0, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
-        self.lr = number("lr", self.lr)
-        self.factor = number("factor", self.factor, high=1.0)
-        if self.factor == 1:
-            raise ValueError("factor must be below 1, got 1.0")
-        self.patience = count("patience", self.patience, low=0)
-        self.threshold = number("threshold", self.threshold)
-        if self.mode not in ("min", "max"):
-            raise ValueError(f"mode must be 'min' or 'max', got {self.mode!r}")
-        self.cooldown = count("cooldown", self.cooldown, low=0)
-        self.min_lr = number("min_lr", self.min_lr, high=self.lr)
-        self.current = self.lr if self.current is None else number("current", self.current)
-        self.best = None if self.best is None else number("best", self.best, low=-math.inf)
-        self.bad = count("bad", self.bad, low=0)
-        self.cooling = count("cooling", self.cooling, low=0)
+        self.lr = real_number(self.lr, "lr", at_least=0)
+        self.factor = real_number(self.factor, "factor", at_least=0, below=1)
+        self.patience = integer(self.patience, "patience", at_least=0)
+        self.threshold = real_number(self.threshold, "threshold", at_least=0)
+        one_of(self.mode, "mode", ("min", "max"))
+        self.cooldown = integer(self.cooldown, "cooldown", at_least=0)
+        self.min_lr = real_number(self.min_lr, "min_lr", at_least=0, at_most=self.lr)
+        if self.current is not None:
+            self.current = real_number(self.current, "current", at_least=0)
+        if self.best is not None:
+            self.best = real_number(self.best, "best")
+        self.bad = integer(self.bad, "bad", at_least=0)
+        self.cooling = integer(self.cooling, "cooling", at_least=0)
 
     def rate(self, step: int) -> float:
         """Return the current learning rate, whatever the step."""
-        assert self.current is not None
-        return self.current
+        return self.lr if self.current is None else self.current
 
     def watched(self) -> str | None:
         """Return ``monitor``."""
