@@ -23,8 +23,20 @@ from cnn_core.functional.cross_entropy import cross_entropy, cross_entropy_backw
 from cnn_core.functional.dropout import dropout, dropout_backward
 from cnn_core.functional.linear import linear, linear_backward
 from cnn_core.functional.loss import bce_with_logits, bce_with_logits_backward, mse_loss, mse_loss_backward
+from cnn_core.functional.pooling import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
 
 __all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
     "bce_with_logits",
     "bce_with_logits_backward",
     "col2im",
@@ -42,6 +54,8 @@ __all__ = [
     "linear_backward",
     "log_softmax",
     "log_softmax_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
     "mse_loss",
     "mse_loss_backward",
     "relu",
