@@ -9,9 +9,8 @@ importing a module compiled for instructions that the CPU lacks ends the process
 
 import importlib
 import os
-import pkgutil
 import sys
-from pathlib import Path
+from importlib.machinery import EXTENSION_SUFFIXES
 
 _HOW_TO_BUILD = (
     "cnn_core's compiled kernels are missing: install the package with 'pip install cnn_core', or, in a "
@@ -24,12 +23,13 @@ try:
 except ImportError as error:
     raise ImportError(_HOW_TO_BUILD) from error
 
-_FOLDER = Path(__file__).parent
+_FOLDER = os.path.dirname(__file__)
 _BEST_FIRST = ("avx512", "avx2", "baseline")
 
 
 def _modules(level: str) -> list[str]:
-    return [module.name for module in pkgutil.iter_modules([str(_FOLDER / level)])]
+    names = os.listdir(os.path.join(_FOLDER, level))
+    return sorted(name.partition(".")[0] for name in names if name.endswith(tuple(EXTENSION_SUFFIXES)))
 
 
 def available_levels() -> list[str]:
