@@ -28,6 +28,8 @@ def as_real(x: Any, name: str, *, ndim: int | None = None, like: np.ndarray | No
     ValueError
         If it does not have ``ndim`` dimensions.
     """
+    if isinstance(x, np.generic):  # what numpy makes of an array without dimensions
+        x = np.asarray(x)
     if not isinstance(x, np.ndarray):
         raise TypeError(
             f"{name}: expects a numpy array, got {type(x).__name__}; convert it with numpy.asarray"
