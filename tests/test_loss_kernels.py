@@ -31,13 +31,12 @@ def close(got, expected, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(40, 10), (3, 5, 6, 7), (1, 1), (5,), (2, 3, 20)])
+@pytest.mark.parametrize("shape", [(40, 10), (3, 5, 6, 7), (1, 1), (2, 3, 20)])
 @pytest.mark.parametrize("kind", ["labels", "ignored", "probabilities"])
 def test_cross_entropy_equals_torch(dtype, shape, kind):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
-    classes = shape[1] if len(shape) > 1 else shape[0]
-    samples = shape[:1] + shape[2:] if len(shape) > 1 else ()
+    classes, samples = shape[1], shape[:1] + shape[2:]
     x = rng.normal(size=shape).astype(dtype) * 3
     if kind == "probabilities":
         target = rng.random(shape).astype(dtype)
@@ -219,4 +218,4 @@ def test_arguments_are_checked():
     with pytest.raises(TypeError, match="rng"):
         dropout(x, rng="seed")
     with pytest.raises(TypeError, match="mask: expects an array of bool or uint8, got float32"):
-        dropout_backward(x, x)
+        dropout_backward(x, x, 0.5)

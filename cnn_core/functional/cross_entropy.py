@@ -27,28 +27,32 @@ def _cross_entropy(
 ) -> tuple[Any, np.ndarray | None]:
     """The loss, and its gradient if it is wanted."""
     x = as_real(x, f"{name}: x")
-    if x.ndim == 0 or (x.ndim > 1 and x.shape[1] == 0) or x.shape == (0,):
+    if x.ndim < 2 or x.shape[1] == 0:
         raise ValueError(
             f"{name}: x: expects shape (N, C) or (N, C, ...) with at least one class, got {x.shape}"
         )
     one_of(reduction, f"{name}: reduction", REDUCTIONS)
     ignore_index = integer(ignore_index, f"{name}: ignore_index", at_least=-(2**62))
     smoothing = real_number(label_smoothing, f"{name}: label_smoothing", at_least=0, at_most=1)
-    # torch takes a single sample (C,) too
-    samples = (*x.shape[:1], *x.shape[2:]) if x.ndim > 1 else ()
-    view = (x.shape[0], x.shape[1], math.prod(x.shape[2:])) if x.ndim > 1 else (1, x.shape[0], 1)
-    n, classes = math.prod(samples), view[1]
+    samples = (x.shape[0], *x.shape[2:])
+    view = (x.shape[0], x.shape[1], math.prod(x.shape[2:]))
+    n, classes = math.prod(samples), x.shape[1]
     w = np.ones(classes, x.dtype) if weight is None else as_vector(weight, f"{name}: weight", classes, like=x)
 
     target = np.asarray(target)
-    of_labels = target.dtype.kind in "biu" or target.shape != x.shape
+    of_labels = target.dtype.kind != "f" or target.ndim != x.ndim
     if of_labels:
         t = labels(target, f"{name}: target", samples, classes, ignore_index)
-        total = _total_weight(t, ignore_index, None if weight is None else w)
+        kept = t != ignore_index
+        n_kept = int(np.count_nonzero(kept))
+        total = float(n_kept if weight is None else w[t[kept]].sum(dtype=np.float64))
     else:
         t = as_real(target, f"{name}: target", like=x)
-        total = float(n)
-    scale = _dloss_scale(dloss, samples, reduction, name) * (over(1.0, total) if reduction == "mean" else 1.0)
+        same_shape(t, f"{name}: target", x.shape, "x")
+        n_kept, total = n, float(n)
+    scale = _dloss_scale(dloss, samples, reduction, name)
+    if reduction == "mean":
+        scale *= over(1.0, total) if n_kept else 0.0  # the mean of nothing is NaN, its gradient 0
 
     losses = np.empty(n, np.float64)
     dx = empty(x.shape, x.dtype) if need_dx else None
@@ -79,14 +83,6 @@ def _cross_entropy(
         return losses.reshape(samples).astype(x.dtype), dx
     loss = float(losses.sum())
     return (over(loss, total) if reduction == "mean" else loss), dx
-
-
-def _total_weight(t: np.ndarray, ignore_index: int, weight: np.ndarray | None) -> float:
-    """What the mean divides by: the class weights of the labels that are not ignored."""
-    kept = t != ignore_index
-    if weight is None:
-        return float(np.count_nonzero(kept))
-    return float(weight[t[kept]].sum(dtype=np.float64))
 
 
 def _dloss_scale(dloss: Any, samples: tuple[int, ...], reduction: str, name: str) -> float:
@@ -191,7 +187,15 @@ def cross_entropy_with_grad(
 ) -> tuple[Any, np.ndarray]:
     """`cross_entropy` and `cross_entropy_backward` in one pass: ``(loss, dx)``."""
     loss, dx = _cross_entropy(
-        x, target, weight, ignore_index, reduction, label_smoothing, 1.0, "cross_entropy", need_dx=True
+        x,
+        target,
+        weight,
+        ignore_index,
+        reduction,
+        label_smoothing,
+        1.0,
+        "cross_entropy_with_grad",
+        need_dx=True,
     )
     assert dx is not None
     return loss, dx

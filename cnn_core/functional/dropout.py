@@ -81,6 +81,8 @@ def dropout(
     seeds = (np.random.Generator, int, np.integer, type(None))
     if isinstance(rng, bool) or not isinstance(rng, seeds):
         raise TypeError(f"dropout: rng: expects a numpy Generator, an integer seed or None, got {rng!r}")
+    if isinstance(rng, (int, np.integer)) and rng < 0:
+        raise ValueError(f"dropout: rng: expects a seed >= 0, got {rng}")
     uniform = empty((x.size,), np.float32)
     mask = empty(x.shape, np.bool_)
     np.random.default_rng(rng).random(dtype=np.float32, out=uniform)
@@ -97,7 +99,7 @@ def dropout(
     return (y, mask) if return_mask else y
 
 
-def dropout_backward(dy: np.ndarray, mask: np.ndarray, p: float = 0.5) -> np.ndarray:
+def dropout_backward(dy: np.ndarray, mask: np.ndarray, p: float) -> np.ndarray:
     """Gradient of `dropout`: ``dx = dy * mask / (1 - p)``.
 
     Parameters

@@ -1,7 +1,23 @@
-"""Optimizers: ``optimizer.update(params, grads)`` moves every parameter by one step, in place."""
+"""Optimizers: ``optimizer.update(params, grads)`` moves every parameter by one step, in place.
 
+Learning-rate schedules are in `cnn_core.optim.schedules`.
+"""
+
+from cnn_core.optim import schedules
 from cnn_core.optim.adaptive import AdaGrad, Adam, AdamW, RMSprop
+from cnn_core.optim.clip import clip_grad_norm
 from cnn_core.optim.optimizer import Optimizer
 from cnn_core.optim.sgd import SGD, Momentum, Nesterov
 
-__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSprop"]
+__all__ = [
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Momentum",
+    "Nesterov",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm",
+    "schedules",
+]
