@@ -16,14 +16,14 @@ def strided(x: np.ndarray) -> np.ndarray:
     """Every second element of a larger array, along every axis; the rest is NaN or the largest integer."""
     other = np.nan if x.dtype.kind == "f" else True if x.dtype == bool else np.iinfo(x.dtype).max
     larger = np.full([2 * n + 1 for n in x.shape], other, x.dtype)
-    view = larger[tuple(slice(1, None, 2) for _ in x.shape)]
+    view = larger[(..., *[slice(1, None, 2) for _ in x.shape])]
     view[...] = x
     return view
 
 
 def reversed_axes(x: np.ndarray) -> np.ndarray:
     """Negative strides."""
-    backwards = tuple(slice(None, None, -1) for _ in x.shape)
+    backwards = (..., *[slice(None, None, -1) for _ in x.shape])
     return x[backwards].copy()[backwards]
 
 

@@ -31,7 +31,7 @@ def tie_free(shape: Sequence[int], rng: Rng = 0) -> Array:
 
 def random_weights(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
     """Return numbers of either sign, between 0.5 and 1.5 in size, so that none hides an error."""
-    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
+    return np.asarray(rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape))
 
 
 def compare(

@@ -39,10 +39,13 @@ def derivative_along(
 
     ``y`` is ``f(p)``; ``tolerance`` bounds what kinks and curvature may add, relative to the derivative.
     """
+
+    def at(t: float) -> Array:
+        return f(np.asarray(p + t * u))
+
     size = np.abs(dy) * (np.abs(y) + np.abs(y).sum() / max(y.size, 1))
     for h in STEPS:
-        after, before = f(p + h * u), f(p - h * u)
-        after_half, before_half = f(p + h / 2 * u), f(p - h / 2 * u)
+        before, before_half, after_half, after = at(-h), at(-h / 2), at(h / 2), at(h)
         slope, slope_half = (after - before) / (2 * h), (after_half - before_half) / h
         jump, jump_half = (after - 2 * y + before) / h, (after_half - 2 * y + before_half) / (h / 2)
         unlike = np.maximum(np.abs(slope - slope_half), np.abs(jump - 2 * jump_half))
