@@ -134,11 +134,11 @@ LOSSES: list[LossRow] = [
 
 @dataclass(frozen=True, eq=False)
 class OptimizerRow:
-    """An optimizer, one step of it by the reference (``update(p, g, state, step)``), and torch's name."""
+    """An optimizer, a step by the reference, ``update(p, g, (state, state), step)``, and torch's name."""
 
     name: str
     options: dict[str, Any]
-    update: Callable[[np.ndarray, np.ndarray, np.ndarray, int], None]
+    update: Callable[[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray], int], None]
     torch_name: str
     torch_options: dict[str, Any] = field(default_factory=dict)
 

@@ -37,6 +37,11 @@ def floating(row: Row) -> list[str]:
     return [k for k, v in good(row).items() if isinstance(v, np.ndarray) and v.dtype == np.float32]
 
 
+def spoken(row: Row) -> str:
+    """Return the name that the function's messages begin with."""
+    return row.name.removesuffix("_with_grad")
+
+
 def ones(*shape: int) -> np.ndarray:
     return np.ones(shape, np.float32)
 
@@ -62,7 +67,7 @@ def test_wrong_dtypes(row: Row, key: str, dtype: str) -> None:
     with np.errstate(invalid="ignore"):
         value = np.zeros(good(row)[key].shape).astype(dtype)
     message = refused(row, {key: value}, TypeError)
-    assert f"{row.name}: {key}" in message
+    assert f"{spoken(row)}: {key}" in message
     assert str(value.dtype) in message
 
 
@@ -80,7 +85,7 @@ def test_mixed_dtypes(row: Row, key: str) -> None:
 @pytest.mark.parametrize(("row", "key"), FLOATING)
 def test_not_an_array(row: Row, key: str, value: Any) -> None:
     message = refused(row, {key: value}, TypeError)
-    assert f"{row.name}: {key}" in message
+    assert f"{spoken(row)}: {key}" in message
     assert type(value).__name__ in message
 
 
@@ -155,7 +160,7 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
     ("max_pool2d_backward", {"indices": np.full((2, 3, 3, 4), -1, np.int64)}, ValueError, ("-1",)),
     ("max_pool2d_backward", {"indices": np.full((2, 3, 3, 4), 2**32, np.int64)}, ValueError, (str(2**32),)),
     ("max_pool2d_backward", {"x_shape": (2, 3, 7)}, ValueError, ("x_shape", "(2, 3, 7)")),
-    ("max_pool2d_backward", {"x_shape": (3, 3, 7, 8)}, ValueError, ("(3, 3, 7, 8)",)),
+    ("max_pool2d_backward", {"x_shape": (3, 3, 7, 8)}, ValueError, ("x_shape", "(3, 3)", "(2, 3, 3, 4)")),
     ("avg_pool2d", {"kernel_size": (2, 9)}, ValueError, ("kernel 9", "8 + 2*0")),
     ("avg_pool2d", {"padding": 2}, ValueError, ("padding 2", "kernel 2")),
     ("avg_pool2d", {"divisor_override": 0}, ValueError, ("divisor_override", "0")),
@@ -165,7 +170,12 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
     ("adaptive_avg_pool2d", {"output_size": (1, 2, 3)}, ValueError, ("output_size", "(1, 2, 3)")),
     ("adaptive_avg_pool2d", {"output_size": "all"}, TypeError, ("output_size", "all")),
     ("adaptive_avg_pool2d", {"output_size": HUGE}, ValueError, ("elements",)),
-    ("adaptive_avg_pool2d_backward", {"x_shape": (2, 4, 7, 8)}, ValueError, ("(2, 4, 7, 8)",)),
+    (
+        "adaptive_avg_pool2d_backward",
+        {"x_shape": (2, 4, 7, 8)},
+        ValueError,
+        ("x_shape", "(2, 4)", "(2, 3, 1, 1)"),
+    ),
     ("batch_norm", {"x": ones(3)}, ValueError, ("x", "(3,)")),
     ("batch_norm", {"weight": ones(4)}, ValueError, ("weight", "(3,)", "(4,)")),
     ("batch_norm", {"running_mean": None, "running_var": None}, ValueError, ("running_mean",)),
@@ -192,17 +202,17 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
     ("dropout", {"p": 1.5}, ValueError, ("p", "1.5")),
     ("dropout", {"p": NAN}, ValueError, ("p", "nan")),
     ("dropout", {"rng": "seed"}, TypeError, ("rng", "seed")),
-    ("dropout", {"rng": -1}, ValueError, ("rng", "-1")),
     ("dropout_backward", {"mask": np.ones((5, 4), bool)}, ValueError, ("mask", "(4, 5)", "(5, 4)")),
     ("dropout_backward", {"mask": np.ones((4, 5))}, TypeError, ("mask", "float64")),
     ("dropout_backward", {"p": NAN}, ValueError, ("p", "nan")),
-    ("cross_entropy", {"x": ones(5)}, ValueError, ("x", "(5,)")),
+    ("cross_entropy", {"x": ones(5)}, ValueError, ("target", "()", "(6,)")),
+    ("cross_entropy", {"x": ones()}, ValueError, ("x", "()")),
     ("cross_entropy", {"target": np.array([0, 1, 2, 3, 4, 5])}, ValueError, ("target", "5", "0 ... 4")),
     ("cross_entropy", {"target": np.array([0, 1, -1, 3, 4, 0])}, ValueError, ("target", "-1", "(2,)")),
     ("cross_entropy", {"target": np.array([0, 1, 2**40, 3, 4, 0])}, ValueError, ("target", str(2**40))),
     ("cross_entropy", {"target": np.array([0, 1, 2**63 + 1], np.uint64).repeat(2)}, ValueError, ("target",)),
     ("cross_entropy", {"target": np.zeros(5, int)}, ValueError, ("target", "(6,)", "(5,)")),
-    ("cross_entropy", {"target": ones(5, 6)}, ValueError, ("target", "(6, 5)", "(5, 6)")),
+    ("cross_entropy", {"target": ones(5, 6)}, TypeError, ("target", "float32")),
     ("cross_entropy", {"target": ones(6, 5).astype(np.float64)}, TypeError, ("target", "float64")),
     ("cross_entropy", {"target": np.zeros(6, complex)}, TypeError, ("target", "complex128")),
     ("cross_entropy", {"target": np.zeros(6, object)}, TypeError, ("target", "object")),
@@ -235,7 +245,7 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
 )
 def test_bad_arguments(name: str, changes: Arguments, error: type, parts: tuple[str, ...]) -> None:
     message = refused(BY_NAME[name], changes, error)
-    for part in (name, *parts):
+    for part in (spoken(BY_NAME[name]), *parts):
         assert part in message, f"{part!r} is missing in: {message}"
 
 

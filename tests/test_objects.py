@@ -134,7 +134,7 @@ def by_optimizer(row: OptimizerRow) -> Callable:
 
 
 def by_reference(row: OptimizerRow, dtype: Any) -> Callable:
-    state = {key: np.zeros((2, *shape), dtype) for key, shape in SHAPES.items()}
+    state = {key: (np.zeros(shape, dtype), np.zeros(shape, dtype)) for key, shape in SHAPES.items()}
 
     def update(params: dict, grads: dict, step: int) -> None:
         for key, p in params.items():

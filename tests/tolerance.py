@@ -165,34 +165,35 @@ def log_softmax_backward(a: Arguments) -> Bound:
     return (growth(dy.shape[dim]) * (dy + np.exp(-y) * (1 + y) * dy.sum(axis=dim, keepdims=True)),)
 
 
+def _class_axis(a: Arguments) -> int:
+    return min(1, a["x"].ndim - 1)
+
+
 def cross_entropy(a: Arguments) -> Bound:
     """The log probabilities are each off by their `log_softmax` bound, and are weighted and added."""
-    a = {k: v for k, v in a.items() if k != "dloss"}
-    samples = a["x"].size // a["x"].shape[1]
-    logs = np.nan_to_num(log_softmax({"x": a["x"], "dim": 1})[0])
-    each = sum_of_targets(a, logs)
+    logs = np.nan_to_num(log_softmax({"x": a["x"], "dim": _class_axis(a)})[0])
+    each = _weighed(a, logs)
     reduction = a.get("reduction", "mean")
     if reduction == "none":
         return (each,)
-    total = growth(samples) * each.sum()
+    total = growth(each.size) * each.sum()
     return (total / _norm(a) if reduction == "mean" else total,)
 
 
 def cross_entropy_backward(a: Arguments) -> Bound:
-    x, dloss = a["x"], np.abs(a.get("dloss", 1.0))
-    a = {k: v for k, v in a.items() if k != "dloss"}
-    mass = sum_of_targets(a, np.ones_like(x))[:, None]
-    dx = (softmax({"x": x, "dim": 1})[0] + FEW) * mass * (dloss[:, None] if np.ndim(dloss) else dloss)
-    samples = growth(x.size // x.shape[1])
-    return (samples * dx / _norm(a) if a.get("reduction", "mean") == "mean" else dx,)
+    x, axis, dloss = a["x"], _class_axis(a), np.abs(a.get("dloss", 1.0))
+    mass = np.expand_dims(_weighed(a, np.ones_like(x)), axis)
+    dx = (softmax({"x": x, "dim": axis})[0] + FEW) * mass
+    dx = dx * (np.expand_dims(dloss, axis) if np.ndim(dloss) else dloss)
+    return (growth(mass.size) * dx / _norm(a) if a.get("reduction", "mean") == "mean" else dx,)
 
 
-def sum_of_targets(a: Arguments, values: np.ndarray) -> np.ndarray:
+def _weighed(a: Arguments, values: np.ndarray) -> np.ndarray:
     """``sum_c |q_ic| values_ic`` for the target distribution q that `reference.loss` describes."""
     q, _ = reference.loss._targets(
         a["x"], a["target"], a["weight"], a.get("ignore_index", -100), a.get("label_smoothing", 0.0)
     )
-    return (np.abs(q) * values).sum(axis=1)
+    return (np.abs(q) * values).sum(axis=_class_axis(a))
 
 
 def _norm(a: Arguments) -> float:

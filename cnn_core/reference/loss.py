@@ -16,6 +16,11 @@ from cnn_core.reference.activation import log_softmax
 Reduction = Literal["mean", "sum", "none"]
 
 
+def _class_axis(x: Array) -> int:
+    """Return 1, or 0 for a single sample without a batch axis."""
+    return min(1, x.ndim - 1)
+
+
 def _targets(
     x: Array,
     target: Array | NDArray[np.integer],
@@ -24,21 +29,21 @@ def _targets(
     label_smoothing: float,
 ) -> tuple[Array, float]:
     """Return ``q``, shaped as x, and the divisor of the mean: summed weights of the labels, or a count."""
-    classes = x.shape[1]
+    classes = x.shape[_class_axis(x)]
     w = np.ones(classes) if weight is None else f64(weight)
-    per_class = w.reshape(1, classes, *[1] * (x.ndim - 2))
     if np.issubdtype(target.dtype, np.floating):
-        q = per_class * ((1 - label_smoothing) * f64(target) + label_smoothing / classes)
-        return q, float(x.size / classes)
-    q, norm = np.zeros(x.shape), 0.0
-    for where in np.ndindex(target.shape):
-        label = int(target[where])
-        if label != ignore_index:
-            row = np.full(classes, label_smoothing / classes)
-            row[label] += 1 - label_smoothing
-            q[where[0], :, *where[1:]] = w * row
-            norm += w[label]
-    return q, norm
+        rows, norm = np.moveaxis(f64(target), _class_axis(x), -1), x.size / classes
+        q = w * ((1 - label_smoothing) * rows + label_smoothing / classes)
+    else:
+        q, norm = np.zeros((*target.shape, classes)), 0.0
+        for sample in np.ndindex(target.shape):
+            label = int(target[sample])
+            if label != ignore_index:
+                row = np.full(classes, label_smoothing / classes)
+                row[label] += 1 - label_smoothing
+                q[sample] = w * row
+                norm += w[label]
+    return np.moveaxis(q, -1, _class_axis(x)), norm
 
 
 def cross_entropy(
@@ -51,9 +56,10 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> float | Array:
     """``-sum_c q_c * log softmax(x)_c`` of every sample, reduced. A mean of no samples is NaN."""
+    axis = _class_axis(x)
     q, norm = _targets(x, target, weight, ignore_index, label_smoothing)
     # An impossible class (logit -inf) that the target does not ask for costs nothing: 0, not 0 * inf.
-    losses = -np.where(q == 0, 0, q * log_softmax(f64(x), 1)).sum(axis=1)
+    losses = -np.where(q == 0, 0, q * log_softmax(f64(x), axis)).sum(axis=axis)
     if reduction == "none":
         return losses.astype(x.dtype)
     if reduction == "sum":
@@ -72,9 +78,10 @@ def cross_entropy_backward(
     dloss: float | Array = 1.0,
 ) -> Array:
     """``dx_ic = dloss_i * (softmax(x)_ic * sum_k q_ik - q_ic) / norm``; ignored samples get exactly 0."""
+    axis = _class_axis(x)
     q, norm = _targets(x, target, weight, ignore_index, label_smoothing)
-    dx = np.exp(log_softmax(f64(x), 1)) * q.sum(axis=1, keepdims=True) - q
-    dx = dx * (f64(dloss)[:, None] if np.ndim(dloss) else dloss)
+    dx = np.exp(log_softmax(f64(x), axis)) * q.sum(axis=axis, keepdims=True) - q
+    dx = dx * (np.expand_dims(f64(dloss), axis) if np.ndim(dloss) else dloss)
     return (dx / norm if reduction == "mean" and norm else dx).astype(x.dtype)
 
 
