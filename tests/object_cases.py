@@ -10,11 +10,11 @@ from math import cos, pi
 from typing import Any
 
 import numpy as np
-from cnn_core.optim import schedules as S
 
 from cnn_core import layers as L
 from cnn_core import losses
 from cnn_core import reference as R
+from cnn_core.optim import schedules as S
 
 
 @dataclass(frozen=True, eq=False)

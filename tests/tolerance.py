@@ -57,8 +57,9 @@ def conv2d(a: Arguments) -> Bound:
 
 def conv2d_backward(a: Arguments) -> Bound:
     dx, dw, db = reference.conv2d_backward(**{**_absolute(a, "dy", "x", "weight"), "need_dx": True})
-    pixels = a["dy"].size // len(a["weight"])
-    taps = a["weight"].size // a["weight"].shape[1] // a.get("groups", 1)
+    n, filters, oh, ow = a["dy"].shape
+    pixels = n * oh * ow
+    taps = filters // a.get("groups", 1) * prod(a["weight"].shape[2:])
     sums = growth(pixels) * dw, growth(pixels) * db
     return (growth(taps) * dx, *sums) if a.get("need_dx", True) else sums
 
@@ -157,7 +158,7 @@ def softmax_backward(a: Arguments) -> Bound:
 def log_softmax(a: Arguments) -> Bound:
     dim = a.get("dim", -1)
     classes = a["x"].shape[dim]
-    return (FEW * (_below_largest(a["x"], dim) + np.log(classes)) + growth(classes),)
+    return (FEW * (_below_largest(a["x"], dim) + np.log(max(classes, 1))) + growth(classes),)
 
 
 def log_softmax_backward(a: Arguments) -> Bound:

@@ -48,7 +48,7 @@ def tanh_backward(dy: Array, y: Array) -> Array:
 
 def softmax(x: Array, dim: int = -1) -> Array:
     """``exp(x) / sum exp(x)`` along ``dim``, shifted by the largest entry."""
-    e = np.exp(f64(x) - f64(x).max(axis=dim, keepdims=True))
+    e = np.exp(f64(x) - f64(x).max(axis=dim, keepdims=True, initial=-np.inf))
     return (e / e.sum(axis=dim, keepdims=True)).astype(x.dtype)
 
 
@@ -60,8 +60,8 @@ def softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
 
 def log_softmax(x: Array, dim: int = -1) -> Array:
     """``x - log sum exp(x)`` along ``dim``, shifted by the largest entry."""
-    shifted = f64(x) - f64(x).max(axis=dim, keepdims=True)
-    return (shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))).astype(x.dtype)
+    shifted = f64(x) - f64(x).max(axis=dim, keepdims=True, initial=-np.inf)
+    return (shifted - np.logaddexp.reduce(shifted, axis=dim, keepdims=True)).astype(x.dtype)
 
 
 def log_softmax_backward(dy: Array, y: Array, dim: int = -1) -> Array:
