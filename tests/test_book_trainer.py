@@ -110,7 +110,9 @@ def test_optimizers_by_name(name):
         ({"sampling": "none"}, "sampling"),
         ({"mini_batch_size": 0}, "mini_batch_size"),
         ({"epochs": -1}, "epochs"),
-        ({"n": 0}, "images"),
+        ({"n": 0}, "0 images"),
+        ({"n_test": 0}, "testing"),
+        ({"evaluate_sample_num_per_epoch": 0}, "evaluate_sample_num_per_epoch"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -108,6 +108,7 @@ class BatchNormalization:
         self.gamma, self.beta = gamma, beta
         self.momentum = real_number(momentum, "BatchNormalization: momentum", at_least=0, at_most=1)
         self.running_mean, self.running_var = running_mean, running_var
+        self.input_shape: tuple[int, ...] | None = None
         self.dgamma: Array | None = None
         self.dbeta: Array | None = None
         self._cache: tuple[Array, Array, Array, Array] | None = None
@@ -121,6 +122,7 @@ class BatchNormalization:
                 f"BatchNormalization with gamma {gamma.shape} and beta {beta.shape} expects N >= 1 rows of "
                 f"{gamma.size}, or (N, C, H, W) with C*H*W = {gamma.size}, got {x.shape}"
             )
+        self.input_shape = x.shape
         flat = x.reshape(len(x), width)
         gamma, beta = np.broadcast_to(gamma, width), np.broadcast_to(beta, width)
         if self.running_mean is None or self.running_var is None:
@@ -140,4 +142,4 @@ class BatchNormalization:
         x, gamma, mean, rstd = remembered(self._cache, self)
         dy = dout.astype(x.dtype, copy=False).reshape(x.shape)
         dx, self.dgamma, self.dbeta = functional.batch_norm_backward(dy, x, gamma, mean, rstd)
-        return dx.reshape(dout.shape)
+        return dx.reshape(self.input_shape)

@@ -86,11 +86,12 @@ class Trainer:
         sampling: Literal["epoch", "replacement"] = "epoch",
         rng: Seed = None,
     ) -> None:
-        if len(x_train) == 0 or len(x_train) != len(t_train) or len(x_test) != len(t_test):
-            raise ValueError(
-                f"expects a target for each image and at least one image, got {len(x_train)} images and "
-                f"{len(t_train)} targets for training, {len(x_test)} and {len(t_test)} for testing"
-            )
+        for purpose, x, t in (("training", x_train, t_train), ("testing", x_test, t_test)):
+            if len(x) == 0 or len(x) != len(t):
+                raise ValueError(
+                    f"Trainer: expects images for {purpose} and a target for each, got {len(x)} images and "
+                    f"{len(t)} targets"
+                )
         self.network = network
         self.x_train, self.t_train = x_train, t_train
         self.x_test, self.t_test = x_test, t_test
@@ -99,6 +100,8 @@ class Trainer:
         optimizer = one_of(optimizer.lower(), "Trainer: optimizer", tuple(_OPTIMIZERS))
         param = {"lr": 0.01} if optimizer_param is None else optimizer_param
         self.optimizer = _OPTIMIZERS[optimizer](**param)
+        if evaluate_sample_num_per_epoch is not None:
+            integer(evaluate_sample_num_per_epoch, "Trainer: evaluate_sample_num_per_epoch", at_least=1)
         self.evaluate_sample_num_per_epoch = evaluate_sample_num_per_epoch
         self.verbose = verbose
         self.sampling = one_of(sampling, "Trainer: sampling", ("epoch", "replacement"))
