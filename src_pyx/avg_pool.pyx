@@ -5,8 +5,9 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 * arrays are C-contiguous and not empty; outputs do not overlap inputs;
 * every sliding window holds at least one input.
 
-Every element of the outputs is written.  Sums are held in double.  The divisor of a sliding window is ``divisor`` if
-that is not 0; else the window's inputs and, with ``count_padding``, its padding (not what lies beyond the padding).
+Every element of the outputs is written.  Sums are held in double.  The divisor of a sliding window is
+``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but not what
+lies beyond the padding).
 """
 
 from libc.string cimport memset
@@ -159,7 +160,7 @@ def avg_pool2d_backward(
                      1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
 
 
-# Adaptive windows: window o of n reads the inputs from o * size / n, rounded down, to (o + 1) * size / n, rounded up.
+# Adaptive window o of n reads the inputs from o * size / n, rounded down, to (o + 1) * size / n, rounded up.
 
 cdef inline Py_ssize_t _from(Py_ssize_t o, Py_ssize_t size, Py_ssize_t n) noexcept nogil:
     return o * size / n

@@ -6,8 +6,8 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 * every window holds at least one input, and H * W fits in int32;
 * indices given to the backward pass lie in 0 <= i < H * W.
 
-Every element of the outputs is written.  The first maximum of a window wins, NaN wins over all numbers (the last
-NaN, as in torch), padding never wins.
+Every element of the outputs is written.  The first maximum of a window wins, NaN wins over all numbers (the
+last NaN, as in torch), padding never wins.
 """
 
 from libc.math cimport INFINITY

@@ -1,0 +1,312 @@
+"""Batch normalization of x seen as (N, C, S): each channel by the mean and variance of its N * S values.
+
+    y  = weight * (x - mean) * rstd + bias,    rstd = 1 / sqrt(var + eps)
+    dx = weight * rstd * (dy - mean(dy) - x_hat * mean(dy * x_hat)),    x_hat = (x - mean) * rstd
+
+Contract, guaranteed by cnn_core.functional and not checked again here:
+
+* arrays are C-contiguous and not empty; outputs do not overlap inputs; n_blocks <= N * S.
+
+A channel's values are cut into ``n_blocks`` blocks.  Each is reduced in a fixed order, and the blocks are
+combined in order, whoever did them.  Sums are held in double and taken of deviations: from the block's first
+value going forward (as that is one of the values, a large mean cannot swamp a small variance), from the mean
+going backward.
+
+With S = 1 a channel is a column of memory, so a group of neighbouring channels walks down the rows together;
+otherwise a group is one channel.
+"""
+
+from libc.math cimport sqrt
+from libc.string cimport memset
+
+from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from lane_sums cimport LANES, add_lanes
+
+import_kernel_api()
+
+cdef enum:
+    COLUMNS = 64  # channels of a group when S = 1; at least LANES
+    ELEMENTS_PER_RANGE = 1 << 14  # some 10 microseconds of work
+
+cdef struct Job:
+    const void *x
+    const void *dy         # NULL going forward
+    void *out              # y or dx
+    const double *weight   # these and all that follow: one for each channel
+    const double *bias
+    double *mean
+    double *var
+    double *rstd
+    double *dweight
+    double *dbias
+    double *parts          # (C, n_blocks, 2): forward mean and sum of squares, backward both sums
+    Py_ssize_t n, c, s, n_blocks, width, n_groups  # width: channels in a group
+    double eps
+    bint training
+
+
+cdef inline Py_ssize_t _begin(const Job *job, Py_ssize_t block) noexcept nogil:
+    """The first value of a block of each channel."""
+    return job.n * job.s * block / job.n_blocks
+
+
+cdef inline Py_ssize_t _place(const Job *job, Py_ssize_t channel, Py_ssize_t i) noexcept nogil:
+    """Where in memory the value i of a channel lies."""
+    return (i / job.s * job.c + channel) * job.s + i % job.s
+
+
+cdef inline void _add(
+    const real *restrict x, const real *restrict dy, const double *restrict centre,
+    double *restrict first, double *restrict second, Py_ssize_t n, bint forward
+) noexcept nogil:
+    """Lane by lane, with d = x - centre, sum d and d * d going forward, dy and dy * d going backward."""
+    cdef Py_ssize_t i
+    cdef double deviation, factor
+    for i in range(n):
+        deviation = x[i] - centre[i]
+        factor = deviation if forward else dy[i]
+        first[i] += factor
+        second[i] += factor * deviation
+
+
+cdef inline void _add_run(
+    const real *x, const real *dy, const double *centre,
+    double *first, double *second, Py_ssize_t n, bint forward
+) noexcept nogil:
+    """n values of one channel, dealt to LANES lanes."""
+    cdef Py_ssize_t i = 0
+    while i + LANES <= n:
+        _add(x + i, dy + i, centre, first, second, LANES, forward)
+        i += LANES
+    _add(x + i, dy + i, centre, first, second, n - i, forward)
+
+
+cdef inline void _keep(
+    const Job *job, Py_ssize_t channel, Py_ssize_t block,
+    double centre, double first, double second, Py_ssize_t n
+) noexcept nogil:
+    """Store what one block says of one channel."""
+    cdef double *part = job.parts + 2 * (channel * job.n_blocks + block)
+    if job.dy is NULL:
+        part[0] = centre + first / n
+        part[1] = second - first * first / n
+    else:
+        part[0] = first
+        part[1] = second
+
+
+cdef inline void _reduce(
+    const Job *job, Py_ssize_t group, Py_ssize_t block, bint forward, real *out
+) noexcept nogil:
+    """The sums of one block of one group's channels."""
+    cdef const real *x = <const real *> job.x
+    cdef const real *dy = <const real *> (job.x if forward else job.dy)
+    cdef double centre[COLUMNS]
+    cdef double first[COLUMNS]
+    cdef double second[COLUMNS]
+    cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
+    cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
+    memset(first, 0, sizeof(first))
+    memset(second, 0, sizeof(second))
+    if job.s == 1:
+        for j in range(n_channels):
+            centre[j] = x[begin * job.c + channel + j] if forward else job.mean[channel + j]
+        for i in range(begin, end):
+            here = i * job.c + channel
+            _add(x + here, dy + here, centre, first, second, n_channels, forward)
+        for j in range(n_channels):
+            _keep(job, channel + j, block, centre[j], first[j], second[j], end - begin)
+        return
+    for j in range(LANES):
+        centre[j] = x[_place(job, channel, begin)] if forward else job.mean[channel]
+    while i < end:
+        length = min(job.s - i % job.s, end - i)
+        here = _place(job, channel, i)
+        _add_run(x + here, dy + here, centre, first, second, length, forward)
+        i += length
+    _keep(job, channel, block, centre[0], add_lanes(first), add_lanes(second), end - begin)
+
+
+cdef inline void _combine_moments(const Job *job, Py_ssize_t channel) noexcept nogil:
+    """Mean and variance of a channel from those of its blocks (Chan, Golub and LeVeque, 1983)."""
+    cdef const double *part = job.parts + 2 * channel * job.n_blocks
+    cdef double mean = 0, squares = 0, n = 0, n_block, apart
+    cdef Py_ssize_t block
+    for block in range(job.n_blocks):
+        n_block = _begin(job, block + 1) - _begin(job, block)
+        apart = part[2 * block] - mean
+        mean += apart * (n_block / (n + n_block))
+        squares += part[2 * block + 1] + apart * apart * (n * n_block / (n + n_block))
+        n += n_block
+    job.mean[channel] = mean
+    job.var[channel] = squares / n
+    job.rstd[channel] = 1 / sqrt(job.var[channel] + job.eps)
+
+
+cdef inline void _combine_sums(const Job *job, Py_ssize_t channel) noexcept nogil:
+    """The gradients of a channel's weight and bias."""
+    cdef const double *part = job.parts + 2 * channel * job.n_blocks
+    cdef double first = 0, second = 0
+    cdef Py_ssize_t block
+    for block in range(job.n_blocks):
+        first += part[2 * block]
+        second += part[2 * block + 1]
+    job.dbias[channel] = first
+    job.dweight[channel] = second * job.rstd[channel]
+
+
+cdef void _combine(const Job *job, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+    """Combine the blocks of the channels of the groups first <= group < last."""
+    cdef Py_ssize_t channel
+    for channel in range(first * job.width, min(last * job.width, job.c)):
+        if job.dy is NULL:
+            _combine_moments(job, channel)
+        else:
+            _combine_sums(job, channel)
+
+
+cdef inline void _affine(
+    const real *restrict x, const real *restrict dy, real *restrict out, const real *restrict centre,
+    const real *restrict slope, const real *restrict scale, const real *restrict shift,
+    Py_ssize_t n, bint by_lane, bint with_dy
+) noexcept nogil:
+    """out = (x - centre) * slope + shift (+ dy * scale), for one channel or for a channel in each lane."""
+    cdef Py_ssize_t i, k
+    for i in range(n):
+        k = i if by_lane else 0
+        if with_dy:
+            out[i] = (x[i] - centre[k]) * slope[k] + (dy[i] * scale[k] + shift[k])
+        else:
+            out[i] = (x[i] - centre[k]) * slope[k] + shift[k]
+
+
+cdef inline void _apply(
+    const Job *job, Py_ssize_t group, Py_ssize_t block, bint with_dy, real *out
+) noexcept nogil:
+    """y or dx of one block of one group's channels."""
+    cdef const real *x = <const real *> job.x
+    cdef const real *dy = <const real *> (job.dy if with_dy else job.x)
+    cdef real centre[COLUMNS]
+    cdef real slope[COLUMNS]
+    cdef real scale[COLUMNS]
+    cdef real shift[COLUMNS]
+    cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
+    cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
+    cdef double gain, values = job.n * job.s
+    for j in range(n_channels):
+        gain = job.weight[channel + j] * job.rstd[channel + j]
+        scale[j] = <real> gain
+        centre[j] = <real> job.mean[channel + j]
+        if job.dy is NULL:
+            slope[j] = <real> gain
+            # What the rounding of the mean took away is in the shift.
+            shift[j] = <real> (job.bias[channel + j] + gain * (centre[j] - job.mean[channel + j]))
+        elif job.training:
+            slope[j] = <real> (-gain * job.rstd[channel + j] * job.dweight[channel + j] / values)
+            shift[j] = <real> (-gain * job.dbias[channel + j] / values)
+        else:  # mean and variance are constants: dx = dy * gain, so dy stands for x
+            slope[j] = <real> gain
+            centre[j] = shift[j] = 0
+    if job.dy is not NULL and not job.training:
+        x = <const real *> job.dy
+    if job.s == 1:
+        for i in range(begin, end):
+            here = i * job.c + channel
+            _affine(x + here, dy + here, out + here, centre, slope, scale, shift, n_channels, True, with_dy)
+        return
+    while i < end:
+        length = min(job.s - i % job.s, end - i)
+        here = _place(job, channel, i)
+        _affine(x + here, dy + here, out + here, centre, slope, scale, shift, length, False, with_dy)
+        i += length
+
+
+cdef void _reduce_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef Py_ssize_t item
+    for item in range(first, last):
+        if job.dy is NULL:
+            _reduce(job, item / job.n_blocks, item % job.n_blocks, True, <real *> job.out)
+        else:
+            _reduce(job, item / job.n_blocks, item % job.n_blocks, False, <real *> job.out)
+
+
+cdef void _apply_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef Py_ssize_t item
+    for item in range(first, last):
+        if job.dy is not NULL and job.training:
+            _apply(job, item / job.n_blocks, item % job.n_blocks, True, <real *> job.out)
+        else:
+            _apply(job, item / job.n_blocks, item % job.n_blocks, False, <real *> job.out)
+
+
+cdef void _groups(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    """Whole groups: what was read to be summed is still in the cache when it is applied."""
+    cdef Py_ssize_t group
+    for group in range(first, last):
+        _reduce_blocks(job, group * job.n_blocks, (group + 1) * job.n_blocks, scratch)
+        _combine(job, group, group + 1)
+        _apply_blocks(job, group * job.n_blocks, (group + 1) * job.n_blocks, scratch)
+
+
+cdef void _run(Job *job, real *out, bint reduces, int n_threads) noexcept nogil:
+    """Share groups among threads if there are plenty, else blocks: the arithmetic is the same."""
+    cdef Py_ssize_t per_group, n_items, grain
+    job.width = COLUMNS if job.s == 1 else 1
+    job.n_groups = (job.c + job.width - 1) / job.width
+    per_group = job.n * job.s * min(job.width, job.c)
+    n_items = job.n_groups * job.n_blocks
+    if reduces and (job.n_blocks == 1 or job.n_groups >= 4 * n_threads):
+        grain = 1 + ELEMENTS_PER_RANGE / per_group
+        parallel_for(<task> &_groups[real], job, job.n_groups, grain, NULL, 0, n_threads)
+        return
+    grain = 1 + ELEMENTS_PER_RANGE * job.n_blocks / per_group
+    if reduces:
+        parallel_for(<task> &_reduce_blocks[real], job, n_items, grain, NULL, 0, n_threads)
+        _combine(job, 0, job.n_groups)
+    parallel_for(<task> &_apply_blocks[real], job, n_items, grain, NULL, 0, n_threads)
+
+
+def batch_norm(
+    const real[:, :, ::1] x,       # IN     (N, C, S)
+    const double[::1] weight,      # IN     (C,)
+    const double[::1] bias,        # IN     (C,)
+    real[:, :, ::1] y,             # OUT    (N, C, S)
+    double[::1] mean,              # INOUT  (C,): written if training, else read, as rstd
+    double[::1] var,               # OUT    (C,): biased; only if training
+    double[::1] rstd,              # INOUT  (C,)
+    double[:, :, ::1] parts,       # OUT    (C, n_blocks, 2): scratch
+    double eps,
+    bint training,
+    int n_threads,
+):
+    """Fill ``y``, and the statistics if ``training``."""
+    cdef Job job = Job(
+        &x[0, 0, 0], NULL, &y[0, 0, 0],
+        &weight[0], &bias[0], &mean[0], &var[0], &rstd[0], NULL, NULL, &parts[0, 0, 0],
+        x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, eps, training,
+    )
+    with nogil:
+        _run(&job, <real *> job.out, training, n_threads)
+
+
+def batch_norm_backward(
+    const real[:, :, ::1] dy,      # IN   (N, C, S)
+    const real[:, :, ::1] x,       # IN   (N, C, S)
+    const double[::1] weight,      # IN   (C,)
+    double[::1] mean,              # IN   (C,)
+    double[::1] rstd,              # IN   (C,)
+    real[:, :, ::1] dx,            # OUT  (N, C, S)
+    double[::1] dweight,           # OUT  (C,)
+    double[::1] dbias,             # OUT  (C,)
+    double[:, :, ::1] parts,       # OUT  (C, n_blocks, 2): scratch
+    bint training,
+    int n_threads,
+):
+    """Fill the gradients; without ``training`` the statistics are constants."""
+    cdef Job job = Job(
+        &x[0, 0, 0], &dy[0, 0, 0], &dx[0, 0, 0],
+        &weight[0], NULL, &mean[0], NULL, &rstd[0], &dweight[0], &dbias[0], &parts[0, 0, 0],
+        x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, 0, training,
+    )
+    with nogil:
+        _run(&job, <real *> job.out, True, n_threads)
