@@ -295,6 +295,8 @@ def test_bad_arguments():
         check_layer(Dense(dtype=np.float32), X)
     with pytest.raises(ValueError, match="NaN or infinity"):
         check_layer(Rectifier(), np.full((2, 2), np.nan))
+    with pytest.raises(ValueError, match="tolerance must be positive, got nan"):
+        check_layer(Rectifier(), X, tolerance=np.nan)
     with pytest.raises(ValueError, match="1 gradients for 2 inputs"):
         check_function(lambda x, w: x + w, lambda dy, x, w: dy, [X, X])
     with pytest.raises(ValueError, match=r"shape \(5, 4\), its gradient \(4, 5\)"):

@@ -41,8 +41,8 @@ def check_function(
     Raises
     ------
     ValueError
-        If ``forward`` gives NaN or infinity, or another value when called again, or if a gradient has the
-        wrong shape.
+        If ``forward`` gives NaN or infinity, or another value when called again, if a gradient has the wrong
+        shape, or if ``tolerance`` is not positive.
     """
     generator = np.random.default_rng(rng)
     values = {f"input {i}": np.array(x, np.float64) for i, x in enumerate(inputs)}

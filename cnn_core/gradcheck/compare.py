@@ -45,6 +45,8 @@ def compare(
     rng: np.random.Generator,
 ) -> GradientReport:
     """Compare the gradient of every array that has one with differences of ``sum(dy * evaluate(values))``."""
+    if not tolerance > 0:
+        raise ValueError(f"{subject}: tolerance must be positive, got {tolerance}")
     y = np.asarray(evaluate(values), np.float64)
     if not np.isfinite(y).all():
         raise ValueError(f"{subject}: the forward pass gave NaN or infinity; choose another input")
