@@ -265,9 +265,8 @@ def dropout_derivative(functions, a):
 
 
 def cross_entropy(
-    rng, x=(6, 5), target="labels", weighted=False, ignore=0, scale=1.0, batch=True, **options
+    rng, x=(6, 5), target="labels", weighted=False, ignore=0, scale=1.0, **options
 ) -> Arguments:
-    """Build logits and targets; without ``batch``, those of one sample and no batch axis."""
     sample_shape = (x[0], *x[2:])
     if target == "probabilities":
         t = np.moveaxis(rng.dirichlet(np.ones(x[1]), sample_shape), -1, 1)
@@ -277,10 +276,9 @@ def cross_entropy(
         t = rng.integers(0, x[1], sample_shape)
         t.ravel()[:ignore] = options.get("ignore_index", -100)
         t = t.astype(target if target != "labels" else np.int64)
-    logits = rng.normal(scale=scale, size=x)
     return {
-        "x": logits if batch else logits[0],
-        "target": t if batch else np.asarray(t[0]),
+        "x": rng.normal(scale=scale, size=x),
+        "target": t,
         "weight": rng.uniform(0.2, 3, x[1]) if weighted else None,
         **options,
     }

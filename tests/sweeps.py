@@ -232,8 +232,6 @@ CROSS_ENTROPIES: list[Options] = [
     {"x": (2, 4, 3, 5)},
     {"x": (2, 4, 3, 5), "target": "probabilities", "weighted": True, "label_smoothing": 0.1},
     {"x": (2, 4, 7), "ignore": 4, "reduction": "none"},
-    {"batch": False},
-    {"batch": False, "target": "probabilities", "weighted": True, "reduction": "none"},
     {"x": (1, 1)},
     {"x": (3, 130)},
     {"x": (0, 5)},

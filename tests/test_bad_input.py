@@ -37,11 +37,6 @@ def floating(row: Row) -> list[str]:
     return [k for k, v in good(row).items() if isinstance(v, np.ndarray) and v.dtype == np.float32]
 
 
-def spoken(row: Row) -> str:
-    """Return the name that the function's messages begin with."""
-    return row.name.removesuffix("_with_grad")
-
-
 def ones(*shape: int) -> np.ndarray:
     return np.ones(shape, np.float32)
 
@@ -67,7 +62,7 @@ def test_wrong_dtypes(row: Row, key: str, dtype: str) -> None:
     with np.errstate(invalid="ignore"):
         value = np.zeros(good(row)[key].shape).astype(dtype)
     message = refused(row, {key: value}, TypeError)
-    assert f"{spoken(row)}: {key}" in message
+    assert f"{row.name}: {key}" in message
     assert str(value.dtype) in message
 
 
@@ -85,7 +80,7 @@ def test_mixed_dtypes(row: Row, key: str) -> None:
 @pytest.mark.parametrize(("row", "key"), FLOATING)
 def test_not_an_array(row: Row, key: str, value: Any) -> None:
     message = refused(row, {key: value}, TypeError)
-    assert f"{spoken(row)}: {key}" in message
+    assert f"{row.name}: {key}" in message
     assert type(value).__name__ in message
 
 
@@ -180,7 +175,7 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
     ("batch_norm", {"weight": ones(4)}, ValueError, ("weight", "(3,)", "(4,)")),
     ("batch_norm", {"running_mean": None, "running_var": None}, ValueError, ("running_mean",)),
     ("batch_norm", {"running_var": None}, ValueError, ("running_var",)),
-    ("batch_norm", {"x": ones(1, 3), "training": True}, ValueError, ("more than one value", "(1, 3)")),
+    ("batch_norm", {"x": ones(1, 3), "training": True}, ValueError, ("more than 1 value", "(1, 3)")),
     ("batch_norm", {"momentum": NAN, "training": True}, ValueError, ("momentum", "nan")),
     ("batch_norm", {"eps": NAN}, ValueError, ("eps", "nan")),
     ("batch_norm", {"eps": -1.0}, ValueError, ("eps", "-1")),
@@ -205,14 +200,15 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
     ("dropout_backward", {"mask": np.ones((5, 4), bool)}, ValueError, ("mask", "(4, 5)", "(5, 4)")),
     ("dropout_backward", {"mask": np.ones((4, 5))}, TypeError, ("mask", "float64")),
     ("dropout_backward", {"p": NAN}, ValueError, ("p", "nan")),
-    ("cross_entropy", {"x": ones(5)}, ValueError, ("target", "()", "(6,)")),
+    ("cross_entropy", {"x": ones(5)}, ValueError, ("x", "(N, C)", "(5,)")),
     ("cross_entropy", {"x": ones()}, ValueError, ("x", "()")),
     ("cross_entropy", {"target": np.array([0, 1, 2, 3, 4, 5])}, ValueError, ("target", "5", "0 ... 4")),
     ("cross_entropy", {"target": np.array([0, 1, -1, 3, 4, 0])}, ValueError, ("target", "-1", "(2,)")),
     ("cross_entropy", {"target": np.array([0, 1, 2**40, 3, 4, 0])}, ValueError, ("target", str(2**40))),
     ("cross_entropy", {"target": np.array([0, 1, 2**63 + 1], np.uint64).repeat(2)}, ValueError, ("target",)),
     ("cross_entropy", {"target": np.zeros(5, int)}, ValueError, ("target", "(6,)", "(5,)")),
-    ("cross_entropy", {"target": ones(5, 6)}, TypeError, ("target", "float32")),
+    ("cross_entropy", {"target": ones(5, 6)}, ValueError, ("target", "(6, 5)", "(5, 6)")),
+    ("cross_entropy", {"target": ones(6)}, TypeError, ("target", "labels", "float32")),
     ("cross_entropy", {"target": ones(6, 5).astype(np.float64)}, TypeError, ("target", "float64")),
     ("cross_entropy", {"target": np.zeros(6, complex)}, TypeError, ("target", "complex128")),
     ("cross_entropy", {"target": np.zeros(6, object)}, TypeError, ("target", "object")),
@@ -245,7 +241,7 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
 )
 def test_bad_arguments(name: str, changes: Arguments, error: type, parts: tuple[str, ...]) -> None:
     message = refused(BY_NAME[name], changes, error)
-    for part in (spoken(BY_NAME[name]), *parts):
+    for part in (name, *parts):
         assert part in message, f"{part!r} is missing in: {message}"
 
 
@@ -260,7 +256,7 @@ def test_statistics_that_cannot_be_written_are_refused(key: str) -> None:
     value.flags.writeable = False
     message = refused(BY_NAME["batch_norm"], {key: value, "training": True}, ValueError)
     assert key in message
-    assert "read-only" in message
+    assert "writable" in message
     functional.batch_norm(**{**good(BY_NAME["batch_norm"]), key: value})
 
 

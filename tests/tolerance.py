@@ -101,7 +101,7 @@ def _per_channel(v: Any, x: np.ndarray) -> np.ndarray:
 def batch_norm(a: Arguments) -> Bound:
     """The mean of K numbers is off by growth(K) times their mean size; that, times rstd, shifts every y."""
     x, training = a["x"], a.get("training", False)
-    axes, count = (0, *range(2, x.ndim)), x.size // x.shape[1]
+    axes, count = (0, *range(2, x.ndim)), prod((x.shape[0], *x.shape[2:]))
     copies = {k: None if a[k] is None else a[k].copy() for k in ("running_mean", "running_var")}
     _, mean, rstd = reference.batch_norm(**{**a, **copies, "return_stats": True})
     sums = growth(count) if training else FEW
@@ -120,7 +120,7 @@ def batch_norm(a: Arguments) -> Bound:
 
 def batch_norm_backward(a: Arguments) -> Bound:
     x, dy = a["x"], np.abs(a["dy"])
-    axes, count = (0, *range(2, x.ndim)), max(x.size // x.shape[1], 1)
+    axes, count = (0, *range(2, x.ndim)), max(prod((x.shape[0], *x.shape[2:])), 1)
     xhat = (np.abs(x) + np.abs(_per_channel(a["mean"], x))) * _per_channel(a["rstd"], x)
     dweight, dbias = (dy * xhat).sum(axis=axes), dy.sum(axis=axes)
     weight = 1.0 if a["weight"] is None else np.abs(a["weight"])
@@ -166,13 +166,9 @@ def log_softmax_backward(a: Arguments) -> Bound:
     return (growth(dy.shape[dim]) * (dy + np.exp(-y) * (1 + y) * dy.sum(axis=dim, keepdims=True)),)
 
 
-def _class_axis(a: Arguments) -> int:
-    return min(1, a["x"].ndim - 1)
-
-
 def cross_entropy(a: Arguments) -> Bound:
     """The log probabilities are each off by their `log_softmax` bound, and are weighted and added."""
-    logs = np.nan_to_num(log_softmax({"x": a["x"], "dim": _class_axis(a)})[0])
+    logs = np.nan_to_num(log_softmax({"x": a["x"], "dim": 1})[0])
     each = _weighed(a, logs)
     reduction = a.get("reduction", "mean")
     if reduction == "none":
@@ -182,10 +178,10 @@ def cross_entropy(a: Arguments) -> Bound:
 
 
 def cross_entropy_backward(a: Arguments) -> Bound:
-    x, axis, dloss = a["x"], _class_axis(a), np.abs(a.get("dloss", 1.0))
-    mass = np.expand_dims(_weighed(a, np.ones_like(x)), axis)
-    dx = (softmax({"x": x, "dim": axis})[0] + FEW) * mass
-    dx = dx * (np.expand_dims(dloss, axis) if np.ndim(dloss) else dloss)
+    x, dloss = a["x"], np.abs(a.get("dloss", 1.0))
+    mass = _weighed(a, np.ones_like(x))[:, None]
+    dx = (softmax({"x": x, "dim": 1})[0] + FEW) * mass
+    dx = dx * (dloss[:, None] if np.ndim(dloss) else dloss)
     return (growth(mass.size) * dx / _norm(a) if a.get("reduction", "mean") == "mean" else dx,)
 
 
@@ -194,7 +190,7 @@ def _weighed(a: Arguments, values: np.ndarray) -> np.ndarray:
     q, _ = reference.loss._targets(
         a["x"], a["target"], a["weight"], a.get("ignore_index", -100), a.get("label_smoothing", 0.0)
     )
-    return (np.abs(q) * values).sum(axis=_class_axis(a))
+    return (np.abs(q) * values).sum(axis=1)
 
 
 def _norm(a: Arguments) -> float:

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 STEPS = (1e-4, 1e-5, 1e-6)
-# Rounding of one output relative to the size of the outputs, generously: some is inside f, out of sight.
-ROUNDING = 32 * float(np.finfo(np.float64).eps)
+EPS = float(np.finfo(np.float64).eps)
+# Roundings to allow for: of an output (some are inside f and out of sight), relative to the size of the outputs;
+# and of p + h u or numbers as large, as when f subtracts a mean, relative to what |p| does to an output.
+OF_OUTPUTS, OF_INPUTS = 32 * EPS, 8 * EPS
 
 
 class Derivative(NamedTuple):
@@ -49,7 +51,8 @@ def derivative_along(
         slope, slope_half = (after - before) / (2 * h), (after_half - before_half) / h
         jump, jump_half = (after - 2 * y + before) / h, (after_half - 2 * y + before_half) / (h / 2)
         unlike = np.maximum(np.abs(slope - slope_half), np.abs(jump - 2 * jump_half))
-        noise = ROUNDING * size / h
+        reach = np.sqrt((p**2).sum()) * np.sqrt((slope_half**2).sum() / max(y.size, 1))
+        noise = (OF_OUTPUTS * size + OF_INPUTS * reach * np.abs(dy)) / h
         doubt = 1.5 * np.maximum(np.abs(dy) * unlike - noise, 0).sum()
         value = Derivative(float((dy * slope_half).sum()), float(np.sqrt((noise**2).sum())))
         if doubt <= tolerance * abs(value.value) + value.noise:

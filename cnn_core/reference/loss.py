@@ -16,11 +16,6 @@ from cnn_core.reference.activation import log_softmax
 Reduction = Literal["mean", "sum", "none"]
 
 
-def _class_axis(x: Array) -> int:
-    """Return 1, or 0 for a single sample without a batch axis."""
-    return min(1, x.ndim - 1)
-
-
 def _targets(
     x: Array,
     target: Array | NDArray[np.integer],
@@ -29,10 +24,10 @@ def _targets(
     label_smoothing: float,
 ) -> tuple[Array, float]:
     """Return ``q``, shaped as x, and the divisor of the mean: summed weights of the labels, or a count."""
-    classes = x.shape[_class_axis(x)]
+    classes = x.shape[1]
     w = np.ones(classes) if weight is None else f64(weight)
     if np.issubdtype(target.dtype, np.floating):
-        rows, norm = np.moveaxis(f64(target), _class_axis(x), -1), x.size / classes
+        rows, norm = np.moveaxis(f64(target), 1, -1), x.size / classes
         q = w * ((1 - label_smoothing) * rows + label_smoothing / classes)
     else:
         q, norm = np.zeros((*target.shape, classes)), 0.0
@@ -43,7 +38,7 @@ def _targets(
                 row[label] += 1 - label_smoothing
                 q[sample] = w * row
                 norm += w[label]
-    return np.moveaxis(q, -1, _class_axis(x)), norm
+    return np.moveaxis(q, -1, 1), norm
 
 
 def cross_entropy(
@@ -56,10 +51,9 @@ def cross_entropy(
     label_smoothing: float = 0.0,
 ) -> float | Array:
     """``-sum_c q_c * log softmax(x)_c`` of every sample, reduced. A mean of no samples is NaN."""
-    axis = _class_axis(x)
     q, norm = _targets(x, target, weight, ignore_index, label_smoothing)
     # An impossible class (logit -inf) that the target does not ask for costs nothing: 0, not 0 * inf.
-    losses = -np.where(q == 0, 0, q * log_softmax(f64(x), axis)).sum(axis=axis)
+    losses = -np.where(q == 0, 0, q * log_softmax(f64(x), 1)).sum(axis=1)
     if reduction == "none":
         return losses.astype(x.dtype)
     if reduction == "sum":
@@ -78,10 +72,9 @@ def cross_entropy_backward(
     dloss: float | Array = 1.0,
 ) -> Array:
     """``dx_ic = dloss_i * (softmax(x)_ic * sum_k q_ik - q_ic) / norm``; ignored samples get exactly 0."""
-    axis = _class_axis(x)
     q, norm = _targets(x, target, weight, ignore_index, label_smoothing)
-    dx = np.exp(log_softmax(f64(x), axis)) * q.sum(axis=axis, keepdims=True) - q
-    dx = dx * (np.expand_dims(f64(dloss), axis) if np.ndim(dloss) else dloss)
+    dx = np.exp(log_softmax(f64(x), 1)) * q.sum(axis=1, keepdims=True) - q
+    dx = dx * (f64(dloss)[:, None] if np.ndim(dloss) else dloss)
     return (dx / norm if reduction == "mean" and norm else dx).astype(x.dtype)
 
 

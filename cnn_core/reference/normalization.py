@@ -1,5 +1,7 @@
 """Batch normalisation per channel."""
 
+import math
+
 import numpy as np
 
 from cnn_core.reference._common import Array, f64
@@ -28,7 +30,7 @@ def batch_norm(
     them in place: ``running = (1 - momentum) * running + momentum * new``, the new variance unbiased.
     """
     axes = (0, *range(2, x.ndim))
-    x64, count = f64(x), x.size // x.shape[1]
+    x64, count = f64(x), math.prod(x.shape[axis] for axis in axes)
     if training and count > 0:
         mean, var = x64.mean(axis=axes), x64.var(axis=axes)
         if running_mean is not None:
@@ -63,8 +65,8 @@ def batch_norm_backward(
     xhat = (f64(x) - _channel(mean, x.ndim)) * scale
     dweight, dbias = (dy64 * xhat).sum(axis=axes), dy64.sum(axis=axes)
     dx = dy64
-    if training and x.size:
-        count = x.size // x.shape[1]
+    count = math.prod(x.shape[axis] for axis in axes)
+    if training and count > 0:
         dx = dx - _channel(dbias, x.ndim) / count - xhat * _channel(dweight, x.ndim) / count
     dx = dx * scale
     if weight is not None:
