@@ -1,7 +1,6 @@
 """A table of what a network consists of and what it costs."""
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from cnn_core._checks import integer
@@ -21,8 +20,7 @@ class SummaryRow(NamedTuple):
     activation_bytes: int
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """What :meth:`Sequential.summary` returns; printing it draws the table.
 
     Attributes

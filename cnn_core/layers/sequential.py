@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from cnn_core import files
 from cnn_core.layers._shapes import Shape, Step
 from cnn_core.layers.base import Layer
 from cnn_core.layers.container import Container
-from cnn_core.summary import Summary, summarize
 
 if TYPE_CHECKING:
     from cnn_core.layers.inference import InferenceSequential
+    from cnn_core.summary import Summary
 
 
+# What a network that only computes never needs is imported at first use: importing the package stays quick.
 class Sequential(Container):
     """Apply layers one after the other: a network, or a part of one.
 
@@ -70,7 +70,7 @@ class Sequential(Container):
             shape, before = layer.trace(shape, before, steps)
         return shape, before
 
-    def summary(self, input_shape: Shape) -> Summary:
+    def summary(self, input_shape: Shape) -> "Summary":
         """Return a table of layers, output shapes, parameters, multiply-adds and activation memory; print it.
 
         Parameters
@@ -78,10 +78,14 @@ class Sequential(Container):
         input_shape : tuple of int
             With the batch: ``(64, 1, 28, 28)``.
         """
+        from cnn_core.summary import summarize
+
         return summarize(self, input_shape)
 
     def save(self, path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
         """Write parameters and buffers to a ``.safetensors`` or ``.npz`` file, with strings of your own."""
+        from cnn_core import files
+
         files.save_tensors(path, self.state_dict(), dict(metadata) if metadata else None)
 
     def load(self, path: str | PathLike[str]) -> None:
@@ -93,12 +97,14 @@ class Sequential(Container):
             If the file is damaged or does not fit; the message names the tensors, and nothing has been
             changed.
         """
+        from cnn_core import files
+
         tensors, _ = files.load_tensors(path)
         self.load_state_dict(tensors)
 
     def for_inference(self) -> "InferenceSequential":
         """Return a copy for prediction: BatchNorm folded into the weights before it, Dropout left out."""
-        from cnn_core.layers.inference import for_inference  # it builds Sequentials itself
+        from cnn_core.layers.inference import for_inference
 
         return for_inference(self)
 
