@@ -23,6 +23,7 @@ from cnn_core.functional.cross_entropy import cross_entropy, cross_entropy_backw
 from cnn_core.functional.dropout import dropout, dropout_backward
 from cnn_core.functional.linear import linear, linear_backward
 from cnn_core.functional.loss import bce_with_logits, bce_with_logits_backward, mse_loss, mse_loss_backward
+from cnn_core.functional.normalization import batch_norm, batch_norm_backward
 from cnn_core.functional.pooling import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -37,6 +38,8 @@ __all__ = [
     "adaptive_avg_pool2d_backward",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
     "bce_with_logits",
     "bce_with_logits_backward",
     "col2im",
