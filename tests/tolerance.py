@@ -32,8 +32,25 @@ def allowed(name: str, arguments: Arguments, dtype: Any) -> tuple[np.ndarray, ..
     """Return the largest permitted ``|result - exact|`` of each output, in ``dtype``'s precision."""
     info = np.finfo(dtype)
     exact = {k: _f64(v) for k, v in arguments.items()}
+    bounds = BOUNDS[name](exact)
+    if name.startswith("conv2d") and dtype == np.float32 and _by_winograd(exact["weight"]):
+        bounds = tuple(_over_the_plane(bound) if np.ndim(bound) == 4 else bound for bound in bounds)
     # Below the smallest normal number precision is absolute, and kernels may flush to zero.
-    return tuple(info.eps * np.asarray(bound) + info.tiny for bound in BOUNDS[name](exact))
+    return tuple(info.eps * np.asarray(bound) + info.tiny for bound in bounds)
+
+
+def _by_winograd(weight: np.ndarray) -> bool:
+    """Whether a convolution in float32 may take Winograd's algorithm (some options rule it out)."""
+    return weight.shape[2:] == (3, 3) and min(weight.shape[:2]) >= 12
+
+
+def _over_the_plane(bound: np.ndarray) -> np.ndarray:
+    """Winograd's F(4x4, 3x3) adds up whole tiles, so a pixel's error follows the largest sum near it.
+
+    Its transforms multiply numbers by up to 5 and 8 and add them up again: 3 times the bound of the direct
+    sum, where 1.1 times was seen over random layers of 12 to 128 channels.
+    """
+    return 3 * np.broadcast_to(bound.max(axis=(2, 3), keepdims=True, initial=0), bound.shape)
 
 
 def _f64(value: Any) -> Any:

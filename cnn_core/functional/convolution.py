@@ -18,6 +18,7 @@ from cnn_core._kernels import conv2d as _conv2d
 from cnn_core._kernels import conv2d_backward_input as _backward_input
 from cnn_core._kernels import conv2d_backward_weight as _backward_weight
 from cnn_core._kernels import im2col as _im2col
+from cnn_core._kernels import winograd as _winograd
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 
@@ -150,7 +151,10 @@ def conv2d(
     if x.shape[1] == 0:  # a sum over no channels
         y[...] = 0 if bias is None else bias[:, None, None]
         return y
-    _conv2d.conv2d(x, weight, bias, y, *steps, *pads, *gaps, groups, get_num_threads())
+    if _winograd_pays(x, weight, steps, pads, gaps, groups, out):
+        _winograd.winograd(x, weight, bias, y, *pads, False, get_num_threads())
+    else:
+        _conv2d.conv2d(x, weight, bias, y, *steps, *pads, *gaps, groups, get_num_threads())
     return y
 
 
@@ -204,14 +208,44 @@ def conv2d_backward(
         n_threads = get_num_threads()
         dweight = empty(weight.shape, x.dtype)
         dbias = empty((weight.shape[0],), x.dtype)
-        _backward_weight.conv2d_backward_weight(dy, x, dweight, *steps, *pads, *gaps, groups, n_threads)
+        by_winograd = _winograd_pays(x, weight, steps, pads, gaps, groups, out)
+        if by_winograd:
+            _winograd.winograd_backward_weight(dy, x, dweight, *pads, n_threads)
+        else:
+            _backward_weight.conv2d_backward_weight(dy, x, dweight, *steps, *pads, *gaps, groups, n_threads)
         _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
         if need_dx:
             dx = empty(x.shape, x.dtype)
-            _backward_input.conv2d_backward_input(dy, weight, dx, *steps, *pads, *gaps, groups, n_threads)
+            if by_winograd:
+                _winograd.winograd(dy, weight, None, dx, 2 - pads[0], 2 - pads[1], True, n_threads)
+            else:
+                _backward_input.conv2d_backward_input(dy, weight, dx, *steps, *pads, *gaps, groups, n_threads)
     if not need_dx:
         return None, dweight, dbias
     return (dx if inner is None else np.ascontiguousarray(dx[inner])), dweight, dbias
+
+
+def _winograd_pays(
+    x: np.ndarray, weight: np.ndarray, steps: tuple, pads: tuple, gaps: tuple, groups: int, out: tuple
+) -> bool:
+    """Whether a convolution runs by Winograd's algorithm: the one place where the algorithm is chosen.
+
+    It is for float32 and for 3x3 filters at stride 1. A quarter of the multiplications is left, but each
+    channel and filter has to be transformed, and tiles of 4x4 pixels overhang small outputs. Measured over
+    the layers of the models: twice as fast as the direct sum from 32 channels to 32 filters, 1.2 to 1.5 times
+    with 16 and 16, half as fast with one channel.
+    """
+    pixels = out[0] * out[1]
+    in_tiles = 16 * (-(-out[0] // 4)) * (-(-out[1] // 4))
+    return (
+        x.dtype == np.float32
+        and weight.shape[2:] == (3, 3)
+        and steps == gaps == (1, 1)
+        and max(pads) <= 2
+        and groups == 1
+        and min(weight.shape[:2]) >= 12
+        and in_tiles <= 2 * pixels
+    )
 
 
 def _windows(name: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple:
