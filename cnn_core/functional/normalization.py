@@ -105,7 +105,7 @@ def batch_norm(
     if training and values == 1:
         raise ValueError(
             f"batch_norm: x: expected more than 1 value per channel when training, got shape {x.shape}: "
-            f"use a larger batch"
+            f"a variance needs more than one value, use a larger batch"
         )
 
     y = empty(x.shape, x.dtype)
