@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 STEPS = (1e-4, 1e-5, 1e-6)
 EPS = float(np.finfo(np.float64).eps)
-# Roundings to allow for: of an output (some are inside f and out of sight), relative to the size of the outputs;
+# Roundings to allow for: of an output (some are inside f, out of sight), relative to the size of the outputs;
 # and of p + h u or numbers as large, as when f subtracts a mean, relative to what |p| does to an output.
 OF_OUTPUTS, OF_INPUTS = 32 * EPS, 8 * EPS
 
