@@ -3,8 +3,11 @@
 import io
 import json
 import os
+import signal
 import stat
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import cnn_core
 from cnn_core.files import load_tensors, save_tensors, write_atomically
 
 SUFFIXES = (".safetensors", ".npz")
@@ -237,6 +241,33 @@ def test_the_directory_is_flushed_after_the_rename(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
     write_atomically(tmp_path / "x", b"data")
     assert calls == [stat.S_IFREG, "replace", stat.S_IFDIR]
+
+
+def test_without_nameless_files_a_named_one_is_written(path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError("no such file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    save_tensors(path, {"x": np.ones(3)})
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    save_tensors(path, {"x": np.ones(4)})
+    assert_same(load_tensors(path)[0], {"x": np.ones(4)})
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="needs files without a name")
+def test_a_process_killed_while_it_writes_leaves_no_trace(tmp_path):
+    write_atomically(tmp_path / "x", b"old")
+    script = (
+        "import os, signal, sys\n"
+        f"sys.path.insert(0, {str(Path(cnn_core.__file__).parents[1])!r})\n"
+        "from cnn_core.files import write_atomically\n"
+        "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"write_atomically({str(tmp_path / 'x')!r}, b'new')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [tmp_path / "x"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX permissions and links")

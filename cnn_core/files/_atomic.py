@@ -3,6 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -25,16 +26,40 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:50]}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(temporary, data)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
     _flush_directory(target.parent)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a new file through to the disk; where the system can, give it a name only afterwards."""
+    with contextlib.suppress(OSError):  # no such file system, or no /proc
+        if hasattr(os, "O_TMPFILE"):
+            return _write_nameless(path, data)
+    with path.open("xb") as file:
+        _fill(file, data)
+
+
+def _write_nameless(path: Path, data: bytes) -> None:
+    """Write a file that vanishes with the process until it is linked to ``path``; see open(2)."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        with os.fdopen(os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb") as file:
+            _fill(file, data)
+            # With a dir_fd Python calls linkat(2), which follows the link in /proc; os.link alone does not.
+            os.link(f"/proc/self/fd/{file.fileno()}", path.name, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def _fill(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _flush_directory(directory: Path) -> None:
