@@ -49,8 +49,8 @@ from cnn_core.book.gradient import numerical_gradient
 from cnn_core.book.mnist import load_mnist
 
 params = {}
-params['W1'], params['b1'] = 0.1 * np.random.randn(784, 5), np.zeros(5)
-params['W2'], params['b2'] = np.random.randn(5, 10), np.zeros(10)
+params['W1'], params['b1'] = 0.01 * np.random.randn(784, 5), np.zeros(5)
+params['W2'], params['b2'] = 0.01 * np.random.randn(5, 10), np.zeros(10)
 layers = OrderedDict()
 layers['Affine1'] = Affine(params['W1'], params['b1'])
 layers['Relu1'] = Relu()
