@@ -3,7 +3,8 @@
    Pages fresh from the system cost more than the arithmetic of a memory-bound
    layer: each is zeroed and mapped at its first touch.  A training step asks for the
    same sizes again and again, so freed blocks are kept by size class, four classes to
-   a doubling, and handed out again. */
+   a doubling, and handed out again.  When more is kept than the limit allows, the blocks
+   that were freed longest ago go back to the system. */
 
 #ifndef CNN_CORE_ALLOCATOR_H
 #define CNN_CORE_ALLOCATOR_H
@@ -11,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "os_threads.h"
 
@@ -20,8 +20,9 @@
 
 /* Sits in the 64 bytes before the memory it describes. */
 typedef struct block {
-    struct block *next; /* in its free list */
-    void *start;        /* what malloc gave */
+    struct block *next, *previous; /* in the free list of its class, the newest first */
+    struct block *newer, *older;   /* among all kept blocks */
+    void *start;                   /* what malloc gave */
     size_t bytes;
     int size_class;
 } block;
@@ -29,9 +30,66 @@ typedef struct block {
 static struct {
     mutex_t mutex;
     block *free_lists[ALLOCATOR_CLASSES];
+    block *newest, *oldest;
     size_t cached, in_use; /* bytes */
     size_t limit;          /* the most bytes that are kept for reuse */
 } allocator;
+
+/* Puts a block among the kept ones.  Both need the mutex. */
+static void keep_block(block *b)
+{
+    b->previous = NULL;
+    b->next = allocator.free_lists[b->size_class];
+    if (b->next != NULL)
+        b->next->previous = b;
+    allocator.free_lists[b->size_class] = b;
+    b->newer = NULL;
+    b->older = allocator.newest;
+    if (b->older != NULL)
+        b->older->newer = b;
+    else
+        allocator.oldest = b;
+    allocator.newest = b;
+    allocator.cached += b->bytes;
+}
+
+static void unkeep_block(block *b)
+{
+    if (b->previous != NULL)
+        b->previous->next = b->next;
+    else
+        allocator.free_lists[b->size_class] = b->next;
+    if (b->next != NULL)
+        b->next->previous = b->previous;
+    if (b->newer != NULL)
+        b->newer->older = b->older;
+    else
+        allocator.newest = b->older;
+    if (b->older != NULL)
+        b->older->newer = b->newer;
+    else
+        allocator.oldest = b->newer;
+    allocator.cached -= b->bytes;
+}
+
+/* Gives kept blocks back to the system, the oldest first, until no more than `bytes` are kept. */
+static void allocator_trim(size_t bytes)
+{
+    block *freed = NULL;
+    mutex_lock(&allocator.mutex);
+    while (allocator.cached > bytes) {
+        block *b = allocator.oldest;
+        unkeep_block(b);
+        b->next = freed;
+        freed = b;
+    }
+    mutex_unlock(&allocator.mutex);
+    while (freed != NULL) {
+        block *next = freed->next;
+        free(freed->start);
+        freed = next;
+    }
+}
 
 /* The smallest class, and its size, that holds `bytes`: 64, 80, 96, 112, 128, 160, ... */
 static int size_class(size_t bytes, size_t *class_bytes)
@@ -58,10 +116,8 @@ static void *allocator_allocate(size_t bytes)
     index = size_class(bytes, &class_bytes);
     mutex_lock(&allocator.mutex);
     b = allocator.free_lists[index];
-    if (b != NULL) {
-        allocator.free_lists[index] = b->next;
-        allocator.cached -= class_bytes;
-    }
+    if (b != NULL)
+        unkeep_block(b);
     allocator.in_use += class_bytes;
     mutex_unlock(&allocator.mutex);
     if (b != NULL)
@@ -84,39 +140,17 @@ static void *allocator_allocate(size_t bytes)
 static void allocator_release(void *memory)
 {
     block *b;
-    int keep;
+    size_t cached;
     if (memory == NULL)
         return;
     b = (block *)((char *)memory - ALLOCATOR_ALIGNMENT);
     mutex_lock(&allocator.mutex);
     allocator.in_use -= b->bytes;
-    keep = allocator.cached + b->bytes <= allocator.limit;
-    if (keep) {
-        b->next = allocator.free_lists[b->size_class];
-        allocator.free_lists[b->size_class] = b;
-        allocator.cached += b->bytes;
-    }
+    keep_block(b);
+    cached = allocator.cached;
     mutex_unlock(&allocator.mutex);
-    if (!keep)
-        free(b->start);
-}
-
-/* Gives all kept blocks back to the system. */
-static void allocator_trim(void)
-{
-    block *lists[ALLOCATOR_CLASSES];
-    mutex_lock(&allocator.mutex);
-    memcpy(lists, allocator.free_lists, sizeof lists);
-    memset(allocator.free_lists, 0, sizeof lists);
-    allocator.cached = 0;
-    mutex_unlock(&allocator.mutex);
-    for (int i = 0; i < ALLOCATOR_CLASSES; i++) {
-        while (lists[i] != NULL) {
-            block *next = lists[i]->next;
-            free(lists[i]->start);
-            lists[i] = next;
-        }
-    }
+    if (cached > allocator.limit)
+        allocator_trim(allocator.limit);
 }
 
 #endif

@@ -4,6 +4,8 @@
 #ifndef CNN_CORE_CPU_H
 #define CNN_CORE_CPU_H
 
+#include <string.h>
+
 static int cpu_runs(const char *level)
 {
 #if defined(__x86_64__) || defined(_M_X64)

@@ -19,14 +19,14 @@ cdef extern from "runtime.h" nogil:
     int cpu_runs(const char *level)
     void *allocator_allocate(size_t bytes)
     void allocator_release(void *memory)
-    void allocator_trim()
+    void allocator_trim(size_t n_bytes)
     size_t allocator_cached()
     size_t allocator_in_use()
     int POOL_MAX_THREADS
 
 MAX_THREADS = POOL_MAX_THREADS
 
-# Blocks beyond this many bytes go back to the system when they are freed.
+# More freed bytes than this are not kept for reuse.
 CACHE_LIMIT = 1 << 29
 
 kernel_api = PyCapsule_New(runtime_init(CACHE_LIMIT), KERNEL_API_CAPSULE, NULL)
@@ -80,4 +80,4 @@ def memory_in_use():
 
 def trim_memory():
     """Give the memory that is kept for reuse back to the system."""
-    allocator_trim()
+    allocator_trim(0)
