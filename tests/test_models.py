@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cnn_core.gradcheck import check_model, tie_free
 from cnn_core.layers import BatchNorm2d, Dropout, Residual, Sequential
 from cnn_core.losses import CrossEntropyLoss
 from cnn_core.models import MLP, MODELS, VGG, DeepConvNet, LeNet, ResNet20, SimpleConvNet
@@ -52,6 +53,13 @@ def test_seed_dtype_and_classes_are_passed_on(name):
     np.testing.assert_array_equal(y, second(x))
     assert not np.array_equal(y, other(x))
     np.testing.assert_array_equal(first(x, training=True), second(x, training=True))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_agree_with_finite_differences(name):
+    model = MODELS[name]((1, 12, 12), 3, rng=0, **SMALL[name])
+    x = tie_free((4, 1, 12, 12))
+    check_model(model, CrossEntropyLoss(), x, np.array([0, 2, 1, 1]), max_coordinates=16).assert_ok()
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -25,7 +25,7 @@ class Layer:
     A new layer is a subclass with ``forward`` and ``backward``, and with :meth:`output_shape` where the shape
     changes. It calls :meth:`add_param` in its constructor for each trainable array, and in ``forward``
     :meth:`check_input` first and :meth:`remember` last; ``backward`` starts with :meth:`recall` and hands the
-    gradients of its parameters to :meth:`store_grads`.
+    gradients of its parameters to :meth:`store_grads`. Without parameters, ``backward(dy)`` needs no options.
 
     A layer remembers one forward pass, so one object belongs in one place of one network, and one network
     in one thread at a time.

@@ -111,6 +111,13 @@ class Container(Layer):
         )
 
 
+def backward_through(child: Layer, dy: np.ndarray, accumulate: bool, need_dx: bool) -> Any:
+    """Call ``child.backward``: with options if it has parameters, else only if dx is needed."""
+    if child.params:
+        return child.backward(dy, accumulate=accumulate, need_dx=need_dx)
+    return child.backward(dy) if need_dx else None
+
+
 class Residual(Container):
     """Add the input of a stack of layers to its output: ``y = body(x) + shortcut(x)``.
 
@@ -142,10 +149,10 @@ class Residual(Container):
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
         self.recall(dy)
-        dx = self.body.backward(dy, accumulate=accumulate, need_dx=need_dx)
+        dx = backward_through(self.body, dy, accumulate, need_dx)
         skip = dy
         if self.shortcut is not None:
-            skip = self.shortcut.backward(dy, accumulate=accumulate, need_dx=need_dx)
+            skip = backward_through(self.shortcut, dy, accumulate, need_dx)
         return np.add(dx, skip, out=empty(dx.shape, dx.dtype)) if need_dx else None
 
     def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
@@ -200,7 +207,7 @@ class Concat(Container):
         (cuts,) = self.recall(dy)
         parts = np.split(dy, cuts, axis=1)
         gradients = [
-            branch.backward(part, accumulate=accumulate, need_dx=need_dx)
+            backward_through(branch, part, accumulate, need_dx)
             for branch, part in zip(self.branches, parts, strict=True)
         ]
         if not need_dx:

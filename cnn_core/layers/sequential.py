@@ -8,7 +8,7 @@ import numpy as np
 
 from cnn_core.layers._shapes import Shape, Step
 from cnn_core.layers.base import Layer
-from cnn_core.layers.container import Container
+from cnn_core.layers.container import Container, backward_through
 
 if TYPE_CHECKING:
     from cnn_core.layers.inference import InferenceSequential
@@ -58,11 +58,7 @@ class Sequential(Container):
         first = 0 if need_dx else self._first_with_params
         gradient: Any = dy
         for i in range(len(self.layers) - 1, first - 1, -1):
-            layer = self.layers[i]
-            if layer.params:
-                gradient = layer.backward(gradient, accumulate=accumulate, need_dx=need_dx or i > first)
-            else:
-                gradient = layer.backward(gradient)
+            gradient = backward_through(self.layers[i], gradient, accumulate, need_dx or i > first)
         return gradient if need_dx else None
 
     def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
