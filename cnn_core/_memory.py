@@ -21,7 +21,7 @@ def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes < _SMALL:
         return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, buffer=runtime.Block(nbytes))
+    return np.ndarray(shape, dtype, buffer=runtime.Block(nbytes))  # type: ignore[arg-type]  # a buffer
 
 
 def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:

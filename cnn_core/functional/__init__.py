@@ -18,7 +18,8 @@ from cnn_core.functional.activation import (
     tanh,
     tanh_backward,
 )
-from cnn_core.functional.convolution import col2im, conv2d, conv2d_backward, im2col
+from cnn_core.functional.columns import col2im, im2col
+from cnn_core.functional.convolution import conv2d, conv2d_backward
 from cnn_core.functional.cross_entropy import cross_entropy, cross_entropy_backward, cross_entropy_with_grad
 from cnn_core.functional.dropout import dropout, dropout_backward
 from cnn_core.functional.linear import linear, linear_backward

@@ -1,4 +1,6 @@
-"""Convolution, and the column matrix that defines it."""
+"""Convolution, forward and backward."""
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -7,7 +9,6 @@ from cnn_core._checks import (
     as_nchw,
     as_real,
     as_vector,
-    checked_shape,
     checked_size,
     integer,
     out_size,
@@ -17,88 +18,11 @@ from cnn_core._checks import (
 from cnn_core._kernels import conv2d as _conv2d
 from cnn_core._kernels import conv2d_backward_input as _backward_input
 from cnn_core._kernels import conv2d_backward_weight as _backward_weight
-from cnn_core._kernels import im2col as _im2col
 from cnn_core._kernels import winograd as _winograd
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 
 Padding = Pair | str
-
-
-def im2col(
-    x: np.ndarray, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
-) -> np.ndarray:
-    """Lay every window of an image batch out as one row.
-
-    ``col[(n, oh, ow), (c, kh, kw)] = x[n, c, oh*sh + kh*dh - ph, ow*sw + kw*dw - pw]``, 0 in the padding.
-
-    Parameters
-    ----------
-    x : ndarray (N, C, H, W), float32 or float64
-    kernel_size, stride, padding, dilation : int or (rows, columns), in pixels
-
-    Returns
-    -------
-    ndarray (N*OH*OW, C*KH*KW)
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``x`` is no image batch of floats or the kernel does not fit into the padded input.
-
-    Source: *Deep Learning from Scratch*, 7.4.2.
-    """
-    x = as_nchw(x, "im2col: x")
-    kernel, steps, pads, gaps = _windows("im2col", kernel_size, stride, padding, dilation)
-    out = _out_sizes("im2col", x.shape[2:], kernel, steps, pads, gaps)
-    rows = x.shape[0] * out[0] * out[1]
-    col = empty(checked_size((rows, x.shape[1] * kernel[0] * kernel[1]), "im2col: result"), x.dtype)
-    if col.size:
-        _im2col.im2col(x, col, *kernel, *steps, *pads, *gaps, *out, get_num_threads())
-    return col
-
-
-def col2im(
-    col: np.ndarray,
-    x_shape: tuple[int, int, int, int],
-    kernel_size: Pair,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-) -> np.ndarray:
-    """Add rows of windows up into an image batch: the adjoint of `im2col`.
-
-    ``x[n, c, h, w]`` is the sum of all ``col[(n, oh, ow), (c, kh, kw)]`` that `im2col` would have copied
-    from there.
-
-    Parameters
-    ----------
-    col : ndarray (N*OH*OW, C*KH*KW), float32 or float64
-    x_shape : (N, C, H, W) of the result
-    kernel_size, stride, padding, dilation : int or (rows, columns), in pixels
-
-    Returns
-    -------
-    ndarray (N, C, H, W)
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``col`` does not have the shape that `im2col` gives for ``x_shape``.
-
-    Source: *Deep Learning from Scratch*, 7.4.3.
-    """
-    col = as_real(col, "col2im: col", ndim=2)
-    n, c, h, w = checked_shape(x_shape, "col2im: x_shape", 4)
-    kernel, steps, pads, gaps = _windows("col2im", kernel_size, stride, padding, dilation)
-    out = _out_sizes("col2im", (h, w), kernel, steps, pads, gaps)
-    same_shape(col, "col2im: col", (n * out[0] * out[1], c * kernel[0] * kernel[1]), "im2col's result")
-    x = empty((n, c, h, w), col.dtype)
-    if col.size:
-        _im2col.col2im(col, x, *kernel, *steps, *pads, *gaps, *out, get_num_threads())
-    else:
-        x.fill(0)
-    return x
 
 
 def conv2d(
@@ -137,24 +61,21 @@ def conv2d(
 
     Source: *Deep Learning from Scratch*, 7.2.
     """
-    x, weight, steps, pads, gaps, groups, out = _arguments(
-        "conv2d", x, weight, stride, padding, dilation, groups
-    )
+    x, weight, g = _arguments("conv2d", x, weight, stride, padding, dilation, groups)
     filters = weight.shape[0]
     if bias is not None:
         bias = as_vector(bias, "conv2d: bias", filters, x)
-    if isinstance(pads[0], tuple):
-        x, pads = _pad(x, pads)
-    y = empty(checked_size((x.shape[0], filters, *out), "conv2d: result"), x.dtype)
+    y = empty(checked_size((x.shape[0], filters, *g.out), "conv2d: result"), x.dtype)
     if y.size == 0:
         return y
-    if x.shape[1] == 0:  # a sum over no channels
+    if x.size == 0:  # no channels, or windows of nothing but padding: a sum over nothing
         y[...] = 0 if bias is None else bias[:, None, None]
         return y
-    if _winograd_pays(x, weight, steps, pads, gaps, groups, out):
-        _winograd.winograd(x, weight, bias, y, *pads, False, get_num_threads())
+    x = _with_extra(x, g)
+    if _winograd_pays(x.dtype, weight.shape, g):
+        _winograd.winograd(x, weight, bias, y, *g.padding, False, get_num_threads())
     else:
-        _conv2d.conv2d(x, weight, bias, y, *steps, *pads, *gaps, groups, get_num_threads())
+        _conv2d.conv2d(x, weight, bias, y, *g.stride, *g.padding, *g.dilation, g.groups, get_num_threads())
     return y
 
 
@@ -192,42 +113,49 @@ def conv2d_backward(
     Source: *Deep Learning from Scratch*, 7.4.3 (there through im2col and col2im).
     """
     name = "conv2d_backward"
-    x, weight, steps, pads, gaps, groups, out = _arguments(name, x, weight, stride, padding, dilation, groups)
+    x, weight, g = _arguments(name, x, weight, stride, padding, dilation, groups)
     dy = as_real(dy, f"{name}: dy", ndim=4, like=x)
-    same_shape(dy, f"{name}: dy", (x.shape[0], weight.shape[0], *out), "conv2d's result")
-    inner = None
-    if isinstance(pads[0], tuple):
-        (top, _), (left, _) = pads
-        inner = np.s_[:, :, top : top + x.shape[2], left : left + x.shape[3]]
-        x, pads = _pad(x, pads)
-    if dy.size == 0 or x.size == 0 or weight.size == 0:
-        dx = zeros(x.shape, x.dtype)
-        dweight = zeros(weight.shape, x.dtype)
-        dbias = dy.sum(axis=(0, 2, 3))
+    same_shape(dy, f"{name}: dy", (x.shape[0], weight.shape[0], *g.out), "conv2d's result")
+    if dy.size == 0 or x.size == 0:
+        dx = zeros(x.shape, x.dtype) if need_dx else None
+        return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3))
+    n_threads = get_num_threads()
+    dweight, dbias = empty(weight.shape, x.dtype), empty((weight.shape[0],), x.dtype)
+    by_winograd = _winograd_pays(x.dtype, weight.shape, g)
+    padded = _with_extra(x, g)
+    if by_winograd:
+        _winograd.winograd_backward_weight(dy, padded, dweight, *g.padding, n_threads)
     else:
-        n_threads = get_num_threads()
-        dweight = empty(weight.shape, x.dtype)
-        dbias = empty((weight.shape[0],), x.dtype)
-        by_winograd = _winograd_pays(x, weight, steps, pads, gaps, groups, out)
-        if by_winograd:
-            _winograd.winograd_backward_weight(dy, x, dweight, *pads, n_threads)
-        else:
-            _backward_weight.conv2d_backward_weight(dy, x, dweight, *steps, *pads, *gaps, groups, n_threads)
-        _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
-        if need_dx:
-            dx = empty(x.shape, x.dtype)
-            if by_winograd:
-                _winograd.winograd(dy, weight, None, dx, 2 - pads[0], 2 - pads[1], True, n_threads)
-            else:
-                _backward_input.conv2d_backward_input(dy, weight, dx, *steps, *pads, *gaps, groups, n_threads)
+        _backward_weight.conv2d_backward_weight(
+            dy, padded, dweight, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
+        )
+    _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
     if not need_dx:
         return None, dweight, dbias
-    return (dx if inner is None else np.ascontiguousarray(dx[inner])), dweight, dbias
+    dx = empty(padded.shape, x.dtype)
+    if by_winograd:
+        _winograd.winograd(dy, weight, None, dx, 2 - g.padding[0], 2 - g.padding[1], True, n_threads)
+    else:
+        _backward_input.conv2d_backward_input(
+            dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
+        )
+    if padded is not x:
+        dx = np.ascontiguousarray(dx[:, :, : x.shape[2], : x.shape[3]])
+    return dx, dweight, dbias
 
 
-def _winograd_pays(
-    x: np.ndarray, weight: np.ndarray, steps: tuple, pads: tuple, gaps: tuple, groups: int, out: tuple
-) -> bool:
+class _Geometry(NamedTuple):
+    """The numbers of a convolution, checked; rows first, then columns, in pixels."""
+
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    extra: tuple[int, int]  # zeros below and to the right beyond the padding: of uneven "same" padding
+    dilation: tuple[int, int]
+    groups: int
+    out: tuple[int, int]
+
+
+def _winograd_pays(dtype: np.dtype, weight: tuple[int, ...], g: _Geometry) -> bool:
     """Whether a convolution runs by Winograd's algorithm: the one place where the algorithm is chosen.
 
     It is for float32 and for 3x3 filters at stride 1. A quarter of the multiplications is left, but each
@@ -235,46 +163,22 @@ def _winograd_pays(
     the layers of the models: twice as fast as the direct sum from 32 channels to 32 filters, 1.2 to 1.5 times
     with 16 and 16, half as fast with one channel.
     """
-    pixels = out[0] * out[1]
-    in_tiles = 16 * (-(-out[0] // 4)) * (-(-out[1] // 4))
+    in_tiles = 16 * (-(-g.out[0] // 4)) * (-(-g.out[1] // 4))
     return (
-        x.dtype == np.float32
-        and weight.shape[2:] == (3, 3)
-        and steps == gaps == (1, 1)
-        and max(pads) <= 2
-        and groups == 1
-        and min(weight.shape[:2]) >= 12
-        and in_tiles <= 2 * pixels
-    )
-
-
-def _windows(name: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple:
-    return (
-        pair(kernel_size, f"{name}: kernel_size"),
-        pair(stride, f"{name}: stride"),
-        pair(padding, f"{name}: padding", at_least=0),
-        pair(dilation, f"{name}: dilation"),
-    )
-
-
-def _out_sizes(
-    name: str, size: tuple[int, ...], kernel: tuple, steps: tuple, pads: tuple, gaps: tuple
-) -> tuple:
-    return tuple(
-        out_size(*axis, name=f"{name}: {what}")
-        for what, axis in zip(
-            ("height", "width"), zip(size, kernel, steps, pads, gaps, strict=True), strict=True
-        )
+        dtype == np.float32
+        and weight[2:] == (3, 3)
+        and g.stride == g.dilation == (1, 1)
+        and g.groups == 1
+        and max(g.padding) <= 2
+        and min(weight[:2]) >= 12
+        and in_tiles <= 2 * g.out[0] * g.out[1]
     )
 
 
 def _arguments(
     name: str, x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Padding, dilation: Pair, groups: int
-) -> tuple:
-    """The arguments that `conv2d` and its backward share, checked.
-
-    "same" padding that is uneven comes back as ((top, bottom), (left, right)).
-    """
+) -> tuple[np.ndarray, np.ndarray, _Geometry]:
+    """What `conv2d` and its backward share, checked."""
     x = as_nchw(x, f"{name}: x")
     weight = as_real(weight, f"{name}: weight", like=x)
     if weight.ndim != 4:
@@ -294,35 +198,36 @@ def _arguments(
         raise ValueError(f"{name}: weight: the kernel {tuple(kernel)} is empty")
     steps = pair(stride, f"{name}: stride")
     gaps = pair(dilation, f"{name}: dilation")
-    if isinstance(padding, str):
-        pads = _named_padding(name, padding, kernel, steps, gaps)
-    else:
-        pads = pair(padding, f"{name}: padding", at_least=0)
-    if isinstance(pads[0], tuple):
-        padded = tuple(size + sum(both) for size, both in zip(x.shape[2:], pads, strict=True))
-        out = _out_sizes(name, padded, tuple(kernel), steps, (0, 0), gaps)
-    else:
-        out = _out_sizes(name, x.shape[2:], tuple(kernel), steps, pads, gaps)
-    return x, weight, steps, pads, gaps, groups, out
+    pads, extra = _paddings(name, padding, kernel, steps, gaps)
+    (h, w), (kh, kw) = x.shape[2:], kernel
+    out = (
+        out_size(h + extra[0], kh, steps[0], pads[0], gaps[0], name=f"{name}: height"),
+        out_size(w + extra[1], kw, steps[1], pads[1], gaps[1], name=f"{name}: width"),
+    )
+    return x, weight, _Geometry(steps, pads, extra, gaps, groups, out)
 
 
-def _named_padding(name: str, padding: str, kernel: list[int], steps: tuple, gaps: tuple) -> tuple:
+def _paddings(
+    name: str, padding: Padding, kernel: list[int], steps: tuple[int, int], gaps: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The padding on all sides, and what "same" adds below and to the right, as torch does."""
+    if not isinstance(padding, str):
+        return pair(padding, f"{name}: padding", at_least=0), (0, 0)
     if padding == "valid":
-        return 0, 0
+        return (0, 0), (0, 0)
     if padding != "same":
         raise ValueError(f"{name}: padding: expects integers, 'same' or 'valid', got {padding!r}")
     if steps != (1, 1):
         raise ValueError(f"{name}: padding='same' needs stride 1, got {steps}")
-    total = [gap * (k - 1) for k, gap in zip(kernel, gaps, strict=True)]
-    if total[0] % 2 == 0 and total[1] % 2 == 0:
-        return total[0] // 2, total[1] // 2
-    return tuple((t // 2, t - t // 2) for t in total)  # the odd pixel goes below and to the right, as torch's
+    rows, columns = gaps[0] * (kernel[0] - 1), gaps[1] * (kernel[1] - 1)
+    return (rows // 2, columns // 2), (rows % 2, columns % 2)
 
 
-def _pad(x: np.ndarray, pads: tuple) -> tuple[np.ndarray, tuple[int, int]]:
-    """Zeros around the images, uneven ones included; no padding is then left to do."""
-    (top, bottom), (left, right) = pads
+def _with_extra(x: np.ndarray, g: _Geometry) -> np.ndarray:
+    """``x`` itself, or a copy with the extra row or column of zeros that the kernels do not know of."""
+    if g.extra == (0, 0):
+        return x
     n, c, h, w = x.shape
-    padded = zeros(checked_size((n, c, top + h + bottom, left + w + right), "conv2d: padded x"), x.dtype)
-    padded[:, :, top : top + h, left : left + w] = x
-    return padded, (0, 0)
+    padded = zeros((n, c, h + g.extra[0], w + g.extra[1]), x.dtype)
+    padded[:, :, :h, :w] = x
+    return padded
