@@ -10,6 +10,7 @@ from cnn_core.models import MLP, MODELS, VGG, DeepConvNet, LeNet, ResNet20, Simp
 
 # name: (parameters with the defaults, shape of the default input)
 SIZES = {
+    "digits": (38_282, (1, 8, 8)),
     "simple": (433_890, (1, 28, 28)),
     "deep": (123_552, (1, 28, 28)),
     "mlp": (89_610, (1, 28, 28)),
@@ -18,6 +19,7 @@ SIZES = {
     "resnet20": (272_474, (3, 32, 32)),
 }
 SMALL = {
+    "digits": {"filters": 4, "hidden": 16},
     "simple": {"filters": 4, "hidden": 16},
     "deep": {},
     "mlp": {"hidden": (16,)},
@@ -67,7 +69,7 @@ def test_networks_learn_a_small_problem(name):
     rng = np.random.default_rng(0)
     t = np.arange(12) % 3
     x = rng.standard_normal((12, 1, 12, 12)) + np.eye(3)[t].repeat(48, axis=1).reshape(12, 1, 12, 12)
-    options = dict(SMALL[name]) | ({"dropout": 0.0} if name == "deep" else {})
+    options = dict(SMALL[name]) | ({"dropout": 0.0} if name in ("digits", "deep") else {})
     model = MODELS[name]((1, 12, 12), 3, rng=1, dtype=np.float64, **options)
     criterion = CrossEntropyLoss()
     losses = []
@@ -80,7 +82,7 @@ def test_networks_learn_a_small_problem(name):
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.parametrize("name", ["simple", "deep", "mlp", "vgg", "resnet20"])
+@pytest.mark.parametrize("name", ["digits", "simple", "deep", "mlp", "vgg", "resnet20"])
 def test_networks_take_images_of_8x8(name):
     assert MODELS[name]((1, 8, 8)).output_shape((5, 1, 8, 8)) == (5, 10)
 
