@@ -20,8 +20,8 @@ _HOW_TO_BUILD = (
 
 try:
     from cnn_core._kernels import runtime
-except ImportError as error:
-    raise ImportError(_HOW_TO_BUILD) from error
+except ImportError as _error:
+    raise ImportError(_HOW_TO_BUILD) from _error
 
 _FOLDER = os.path.dirname(__file__)
 _BEST_FIRST = ("avx512", "avx2", "baseline")

@@ -4,6 +4,8 @@ Built once, for the oldest CPU.  Kernels reach it through the capsule ``kernel_a
 (cnn_core/include/cnn_core/kernel_api.h), Python through the functions here.
 """
 
+from cython cimport final
+
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AsString
 from cpython.pycapsule cimport PyCapsule_New
@@ -47,6 +49,7 @@ def set_isa_level(str level):
     runtime_set_isa_level(PyBytes_AsString(_isa_level))
 
 
+@final
 cdef class Block:
     """Memory from the cache that goes back to it when the last array on it dies."""
 
