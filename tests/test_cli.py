@@ -87,13 +87,13 @@ def test_summary_of_networks_by_name_and_of_runs(trained, capsys):
     assert "input (2, 3, 32, 32)" in table
     assert "(2, 7)" in table
     assert main(["summary", str(trained)]) == 0
-    assert "38,282" in capsys.readouterr().out
+    assert "85,066" in capsys.readouterr().out
 
 
 def test_summary_refuses(trained, capsys):
     assert "nor one of digits, simple" in refused(capsys, "summary", "nothing")
     assert "its classes are fixed" in refused(capsys, "summary", trained, "--classes", "3")
-    assert "expects 512 inputs" in refused(capsys, "summary", trained, "--input-shape", "1,9,12")
+    assert "expects 1024 inputs" in refused(capsys, "summary", trained, "--input-shape", "1,9,12")
     assert main(["summary", "simple", "--input-shape", "28,28"]) == 2
 
 

@@ -82,7 +82,7 @@ def change(config, path, value):
         (["model", "input_shape"], [1, -8, 8], "input_shape: expects an integer >= 1"),
         (["model", "input_shape"], 8, "not iterable"),
         (["model", "options"], {"rng": 1}, "options of the digits network"),
-        (["model", "options"], {"filters": 17}, '"0.weight" has shape'),
+        (["model", "options"], {"filters": 33}, '"0.weight" has shape'),
         (["class_names"], [], "class_names"),
         (["class_names"], [1, 2], "class_names"),
         (["class_names"], ["a", "b"], '"9.weight" has shape'),

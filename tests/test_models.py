@@ -10,7 +10,7 @@ from cnn_core.models import MLP, MODELS, VGG, DeepConvNet, LeNet, ResNet20, Simp
 
 # name: (parameters with the defaults, shape of the default input)
 SIZES = {
-    "digits": (38_282, (1, 8, 8)),
+    "digits": (85_066, (1, 8, 8)),
     "simple": (433_890, (1, 28, 28)),
     "deep": (123_552, (1, 28, 28)),
     "mlp": (89_610, (1, 28, 28)),

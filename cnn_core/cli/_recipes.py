@@ -24,7 +24,7 @@ _OPTIMIZATION = {
 }
 _ADAM = _Optimization("adam", 0.001, "cosine")
 
-_EPOCHS_AND_BATCH = {"digits": (30, 32), "mnist": (15, 100), "fashion-mnist": (20, 100), "cifar10": (30, 100)}
+_EPOCHS_AND_BATCH = {"digits": (50, 32), "mnist": (15, 100), "fashion-mnist": (20, 100), "cifar10": (30, 100)}
 
 _AUGMENT = {
     "digits": "shift=1",
