@@ -1,11 +1,20 @@
 """Fixtures that several test files use."""
 
 import importlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+import cnn_core
+
+# Processes that tests start import the same cnn_core, not the checkout they happen to stand in.
+os.environ["PYTHONSAFEPATH"] = "1"
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(Path(cnn_core.__file__).parents[1]), os.environ.get("PYTHONPATH")])
+)
 
 
 @pytest.fixture(scope="session")
