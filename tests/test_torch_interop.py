@@ -135,7 +135,7 @@ def test_max_pool_rounds_up_as_torchs_does():
 
 
 NETWORKS = {
-    "digits": lambda dtype: models.DigitsNet((1, 12, 12), filters=3, hidden=5, dropout=0.0, rng=0, dtype=dtype),
+    "digits": lambda dtype: models.DigitsNet((1, 12, 12), filters=3, dropout=0.0, rng=0, dtype=dtype),
     "simple": lambda dtype: models.SimpleConvNet((1, 12, 12), filters=4, hidden=6, rng=0, dtype=dtype),
     "deep": lambda dtype: models.DeepConvNet((1, 12, 12), dropout=0.0, rng=0, dtype=dtype),
     "mlp": lambda dtype: models.MLP((1, 12, 12), hidden=(6,), rng=0, dtype=dtype),
