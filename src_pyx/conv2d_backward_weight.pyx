@@ -13,6 +13,7 @@ from libc.string cimport memcpy, memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
 from convolution cimport Shape, copy_planes, planes_along, reach, tap_offsets
+from lane_sums cimport lane_sum
 from tiles cimport dot_product
 
 import_kernel_api()
@@ -164,23 +165,12 @@ cdef struct BiasJob:
 
 
 cdef void _bias_filters(const BiasJob *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t n, f, q, lane
-    cdef const real *dy
+    cdef Py_ssize_t n, f
     cdef double total
-    cdef double[8] lanes
     for f in range(first, last):
-        for lane in range(8):
-            lanes[lane] = 0
         total = 0
         for n in range(job.N):
-            dy = <const real *> job.dy + (n * job.F + f) * job.n_pixels
-            for q in range(0, job.n_pixels - 7, 8):
-                for lane in range(8):
-                    lanes[lane] += dy[q + lane]
-            for q in range(job.n_pixels // 8 * 8, job.n_pixels):
-                total += dy[q]
-        for lane in range(8):
-            total += lanes[lane]
+            total += lane_sum(<const real *> job.dy + (n * job.F + f) * job.n_pixels, job.n_pixels)
         (<real *> job.dbias)[f] = <real> total
 
 

@@ -10,11 +10,3 @@ def winograd(
     turned: bool,
     n_threads: int,
 ) -> None: ...
-def winograd_backward_weight(
-    dy: np.ndarray,  # const float[:, :, :, ::1]
-    x: np.ndarray,  # const float[:, :, :, ::1]
-    dweight: np.ndarray,  # float[:, :, :, ::1]
-    ph: int,
-    pw: int,
-    n_threads: int,
-) -> None: ...

@@ -19,6 +19,7 @@ from cnn_core._kernels import conv2d as _conv2d
 from cnn_core._kernels import conv2d_backward_input as _backward_input
 from cnn_core._kernels import conv2d_backward_weight as _backward_weight
 from cnn_core._kernels import winograd as _winograd
+from cnn_core._kernels import winograd_backward_weight as _winograd_weight
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 
@@ -124,7 +125,7 @@ def conv2d_backward(
     by_winograd = _winograd_pays(x.dtype, weight.shape, g)
     padded = _with_extra(x, g)
     if by_winograd:
-        _winograd.winograd_backward_weight(dy, padded, dweight, *g.padding, n_threads)
+        _winograd_weight.winograd_backward_weight(dy, padded, dweight, *g.padding, n_threads)
     else:
         _backward_weight.conv2d_backward_weight(
             dy, padded, dweight, *g.stride, *g.padding, *g.dilation, g.groups, n_threads

@@ -1,219 +1,286 @@
-/* The transforms of Winograd's convolution F(4x4, 3x3): Lavin and Gray, arXiv:1509.09308.
+/* Winograd's convolution F(4x4, 3x3): Lavin and Gray, arXiv:1509.09308.
 
-   A 4x4 tile Y of the output needs a 6x6 tile d of the input, of which the next tile shares two
+   A 4x4 tile Y of the output needs a 6x6 tile d of the input; neighbouring tiles share two rows or
    columns. With a 3x3 filter g,
 
        Y  = A^T [ (G g G^T) * (B^T d B) ] A            36 multiplications instead of 144
        dg = G^T [ (A dY A^T) * (B^T d B) ] G           and so backwards
 
-   Each transform is one along rows, done on whole rows of the image, then one along columns, done
-   on vectors whose lane t is tile t: `split_by_four` takes every fourth pixel. */
+   Pixels are vectors whose lanes are channels (channels.h), so a transform is plain arithmetic,
+   first down the columns of a tile, then along its rows. The 36 numbers of a tile are each part of
+   a matrix of their own, V[xi]; the products between the transforms, sums over channels forward and
+   over tiles backward, are products of these matrices:
+
+       forward   M[xi] (tiles, filters) = V[xi] (tiles, channels) U[xi] (channels, filters)
+
+                          U: 2 vectors of filters          one step c: load 2 vectors of U, broadcast
+                             +--------+--------+           ROWS numbers of V, 2*ROWS multiply-adds into
+          V: ROWS tiles      |   u0   |   u1   |           the part of M that stays in registers.
+             +---+           +--------+--------+
+             | c |   M:      | m00    | m01    |
+             | . |           | m10    | m11    |           A matrix lies in blocks (block of LANES
+             | . |           | ...    | ...    |           columns, row, lane): rows are LANES numbers
+             +---+           +--------+--------+           apart, which makes every address a constant.
+
+       weight    M[xi] (filters, channels) += D[xi]^T (filters, tiles) V[xi] (tiles, channels)
+
+          the same tile, with filters in the place of tiles, and tiles in that of channels. */
 
 #ifndef CNN_CORE_WINOGRAD_H
 #define CNN_CORE_WINOGRAD_H
 
-#include "vectors.h"
+#include "channels.h"
 
-#define WINOGRAD_LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(float)))
-
-#if VECTOR_BYTES == 64
-#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
-#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
-#define LOW_PAIRS 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
-#define HIGH_PAIRS 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
-#elif VECTOR_BYTES == 32
-#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
-#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15
-#define LOW_PAIRS 0, 8, 1, 9, 2, 10, 3, 11
-#define HIGH_PAIRS 4, 12, 5, 13, 6, 14, 7, 15
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define PRODUCT_ROWS 12 /* of the 32 registers, 24 hold sums */
 #else
-#define EVEN_LANES 0, 2, 4, 6
-#define ODD_LANES 1, 3, 5, 7
-#define LOW_PAIRS 0, 4, 1, 5
-#define HIGH_PAIRS 2, 6, 3, 7
+#define PRODUCT_ROWS 6 /* 12 of 16 */
 #endif
+#define SMALL_ROWS 6 /* what remains is cut into these; rows are padded to a multiple of it */
+#define WEIGHT_ROWS (CHANNEL_LANES < 8 ? 4 : VECTOR_BYTES == 64 ? 8 : 4) /* a part of the lanes */
 
-#define EVEN(a, b) __builtin_shufflevector(a, b, EVEN_LANES)
-#define ODD(a, b) __builtin_shufflevector(a, b, ODD_LANES)
-#define LOW(a, b) __builtin_shufflevector(a, b, LOW_PAIRS)
-#define HIGH(a, b) __builtin_shufflevector(a, b, HIGH_PAIRS)
+#define AT(pointer, index) (((unaligned_f32 *)(pointer))[index])
+#define LOAD(pointer, index) ((vector_f32)((const unaligned_f32 *)(pointer))[index])
 
-/* d[p][lane] = from[4 * lane + p] */
-ALWAYS_INLINE void split_by_four(const float *from, vector_f32 d[4])
-{
-    const unaligned_f32 *v = (const unaligned_f32 *)from;
-    vector_f32 even_low = EVEN(v[0], v[1]), even_high = EVEN(v[2], v[3]);
-    vector_f32 odd_low = ODD(v[0], v[1]), odd_high = ODD(v[2], v[3]);
-    d[0] = EVEN(even_low, even_high);
-    d[2] = ODD(even_low, even_high);
-    d[1] = EVEN(odd_low, odd_high);
-    d[3] = ODD(odd_low, odd_high);
-}
+/* ---- the transforms, one direction each, of numbers or of vectors ---- */
 
-/* to[4 * lane + p] = d[p][lane] */
-ALWAYS_INLINE void join_by_four(const vector_f32 d[4], float *to)
-{
-    unaligned_f32 *v = (unaligned_f32 *)to;
-    vector_f32 even_low = LOW(d[0], d[2]), even_high = HIGH(d[0], d[2]);
-    vector_f32 odd_low = LOW(d[1], d[3]), odd_high = HIGH(d[1], d[3]);
-    v[0] = LOW(even_low, odd_low);
-    v[1] = HIGH(even_low, odd_low);
-    v[2] = LOW(even_high, odd_high);
-    v[3] = HIGH(even_high, odd_high);
-}
-
-/* B^T d along one direction, six numbers to six; for single numbers and for vectors. */
-#define WINOGRAD_INPUT(d0, d1, d2, d3, d4, d5, v)                                                 \
+/* B^T d: six to six. */
+#define WINOGRAD_INPUT(d0, d1, d2, d3, d4, d5, v0, v1, v2, v3, v4, v5)                            \
     do {                                                                                          \
-        (v)[0] = 4 * (d0)-5 * (d2) + (d4);                                                        \
-        (v)[1] = ((d4)-4 * (d2)) + ((d3)-4 * (d1));                                               \
-        (v)[2] = ((d4)-4 * (d2)) - ((d3)-4 * (d1));                                               \
-        (v)[3] = ((d4) - (d2)) + 2 * ((d3) - (d1));                                               \
-        (v)[4] = ((d4) - (d2)) - 2 * ((d3) - (d1));                                               \
-        (v)[5] = 4 * (d1)-5 * (d3) + (d5);                                                        \
+        vector_f32 even = (d4)-4 * (d2), odd = (d3)-4 * (d1);                                     \
+        vector_f32 even_ = (d4) - (d2), odd_ = 2 * ((d3) - (d1));                                 \
+        (v0) = 4 * (d0)-5 * (d2) + (d4);                                                          \
+        (v5) = 4 * (d1)-5 * (d3) + (d5);                                                          \
+        (v1) = even + odd;                                                                        \
+        (v2) = even - odd;                                                                        \
+        (v3) = even_ + odd_;                                                                      \
+        (v4) = even_ - odd_;                                                                      \
     } while (0)
 
-/* The rows of B^T d: six rows of n numbers. */
-static void winograd_input_rows(const float *const d[6], float *const v[6], ptrdiff_t n)
-{
-    const float *restrict d0 = d[0], *restrict d1 = d[1], *restrict d2 = d[2], *restrict d3 = d[3],
-                *restrict d4 = d[4], *restrict d5 = d[5];
-    float *restrict v0 = v[0], *restrict v1 = v[1], *restrict v2 = v[2], *restrict v3 = v[3],
-          *restrict v4 = v[4], *restrict v5 = v[5];
-    for (ptrdiff_t i = 0; i < n; i++) {
-        float w[6];
-        WINOGRAD_INPUT(d0[i], d1[i], d2[i], d3[i], d4[i], d5[i], w);
-        v0[i] = w[0], v1[i] = w[1], v2[i] = w[2], v3[i] = w[3], v4[i] = w[4], v5[i] = w[5];
-    }
-}
-
-/* The columns: tiles t of one row of B^T d, `here` at their first column, `beyond` four columns on. */
-static void winograd_input_columns(const float *here, const float *beyond, float *v, ptrdiff_t v_stride,
-                                   ptrdiff_t n_tiles)
-{
-    for (ptrdiff_t t = 0; t < n_tiles; t += WINOGRAD_LANES) {
-        vector_f32 d[4], e[4], w[6];
-        split_by_four(here + 4 * t, d);
-        split_by_four(beyond + 4 * t, e);
-        WINOGRAD_INPUT(d[0], d[1], d[2], d[3], e[0], e[1], w);
-        for (int j = 0; j < 6; j++)
-            *(unaligned_f32 *)(v + j * v_stride + t) = w[j];
-    }
-}
-
-/* A^T m along one direction, six numbers to four. */
-#define WINOGRAD_OUTPUT(m0, m1, m2, m3, m4, m5, y)                                                \
+/* A^T m: six to four. */
+#define WINOGRAD_OUTPUT(m0, m1, m2, m3, m4, m5, y0, y1, y2, y3)                                   \
     do {                                                                                          \
-        (y)[0] = (m0) + ((m1) + (m2)) + ((m3) + (m4));                                            \
-        (y)[1] = ((m1) - (m2)) + 2 * ((m3) - (m4));                                               \
-        (y)[2] = ((m1) + (m2)) + 4 * ((m3) + (m4));                                               \
-        (y)[3] = ((m1) - (m2)) + 8 * ((m3) - (m4)) + (m5);                                        \
+        vector_f32 sum12 = (m1) + (m2), difference12 = (m1) - (m2);                               \
+        vector_f32 sum34 = (m3) + (m4), difference34 = (m3) - (m4);                               \
+        (y0) = (m0) + sum12 + sum34;                                                              \
+        (y1) = difference12 + 2 * difference34;                                                   \
+        (y2) = sum12 + 4 * sum34;                                                                 \
+        (y3) = difference12 + 8 * difference34 + (m5);                                            \
     } while (0)
 
-/* Y of n_tiles tiles: row a of tile t goes to y[a][4 * t ... 4 * t + 3]. */
-static void winograd_output(const float *m, ptrdiff_t m_stride, float *const y[4], ptrdiff_t n_tiles)
+/* A d: four to six, the transpose of the one before. */
+#define WINOGRAD_GRADIENT(d0, d1, d2, d3, v0, v1, v2, v3, v4, v5)                                 \
+    do {                                                                                          \
+        vector_f32 even = (d0) + (d2), odd = (d1) + (d3);                                         \
+        vector_f32 even_ = (d0) + 4 * (d2), odd_ = 2 * (d1) + 8 * (d3);                           \
+        (v0) = (d0);                                                                              \
+        (v1) = even + odd;                                                                        \
+        (v2) = even - odd;                                                                        \
+        (v3) = even_ + odd_;                                                                      \
+        (v4) = even_ - odd_;                                                                      \
+        (v5) = (d3);                                                                              \
+    } while (0)
+
+/* G g: three to six. */
+#define WINOGRAD_FILTER(g0, g1, g2, u0, u1, u2, u3, u4, u5)                                       \
+    do {                                                                                          \
+        vector_f32 outer = (g0) + (g2), outer_ = (g0) + 4 * (g2);                                 \
+        (u0) = (g0) * (1.f / 4);                                                                  \
+        (u1) = (outer + (g1)) * (-1.f / 6);                                                       \
+        (u2) = (outer - (g1)) * (-1.f / 6);                                                       \
+        (u3) = (outer_ + 2 * (g1)) * (1.f / 24);                                                  \
+        (u4) = (outer_ - 2 * (g1)) * (1.f / 24);                                                  \
+        (u5) = (g2);                                                                              \
+    } while (0)
+
+/* G^T m: six to three. */
+#define WINOGRAD_FILTER_GRADIENT(m0, m1, m2, m3, m4, m5, g0, g1, g2)                              \
+    do {                                                                                          \
+        vector_f32 sum12 = ((m1) + (m2)) * (-1.f / 6), sum34 = ((m3) + (m4)) * (1.f / 24);        \
+        (g0) = (m0) * (1.f / 4) + sum12 + sum34;                                                  \
+        (g1) = ((m2) - (m1)) * (1.f / 6) + ((m3) - (m4)) * (1.f / 12);                            \
+        (g2) = (m5) + sum12 + 4 * sum34;                                                          \
+    } while (0)
+
+/* V of a row of tiles: pixels (6, width), v[xi] is v + xi * v_stride. */
+static void winograd_input(const float *pixels, ptrdiff_t width, ptrdiff_t n_tiles, float *v,
+                           ptrdiff_t v_stride)
 {
-    for (ptrdiff_t t = 0; t < n_tiles; t += WINOGRAD_LANES) {
-        vector_f32 columns[4][6], out[4][4];
+    for (ptrdiff_t t = 0; t < n_tiles; t++) {
+        const float *d = pixels + 4 * t * CHANNEL_LANES;
+        vector_f32 w[6][6];
+        UNROLLED for (int j = 0; j < 6; j++)
+            WINOGRAD_INPUT(LOAD(d, j), LOAD(d, width + j), LOAD(d, 2 * width + j),
+                           LOAD(d, 3 * width + j), LOAD(d, 4 * width + j), LOAD(d, 5 * width + j),
+                           w[0][j], w[1][j], w[2][j], w[3][j], w[4][j], w[5][j]);
         UNROLLED for (int i = 0; i < 6; i++) {
-            vector_f32 row[6], r[4];
-            UNROLLED for (int j = 0; j < 6; j++)
-                row[j] = *(const unaligned_f32 *)(m + (i * 6 + j) * m_stride + t);
-            WINOGRAD_OUTPUT(row[0], row[1], row[2], row[3], row[4], row[5], r);
-            UNROLLED for (int b = 0; b < 4; b++)
-                columns[b][i] = r[b];
+            float *to = v + 6 * i * v_stride;
+            WINOGRAD_INPUT(w[i][0], w[i][1], w[i][2], w[i][3], w[i][4], w[i][5], AT(to, t),
+                           AT(to + v_stride, t), AT(to + 2 * v_stride, t), AT(to + 3 * v_stride, t),
+                           AT(to + 4 * v_stride, t), AT(to + 5 * v_stride, t));
         }
-        UNROLLED for (int b = 0; b < 4; b++) {
-            vector_f32 r[4];
-            WINOGRAD_OUTPUT(columns[b][0], columns[b][1], columns[b][2], columns[b][3], columns[b][4],
-                            columns[b][5], r);
-            UNROLLED for (int a = 0; a < 4; a++)
-                out[a][b] = r[a];
-        }
-        UNROLLED for (int a = 0; a < 4; a++)
-            join_by_four(out[a], y[a] + 4 * t);
     }
 }
 
-/* A d along one direction, four numbers to six: the transpose of WINOGRAD_OUTPUT. */
-#define WINOGRAD_GRADIENT(d0, d1, d2, d3, v)                                                      \
-    do {                                                                                          \
-        (v)[0] = (d0);                                                                            \
-        (v)[1] = ((d0) + (d2)) + ((d1) + (d3));                                                   \
-        (v)[2] = ((d0) + (d2)) - ((d1) + (d3));                                                   \
-        (v)[3] = ((d0) + 4 * (d2)) + (2 * (d1) + 8 * (d3));                                       \
-        (v)[4] = ((d0) + 4 * (d2)) - (2 * (d1) + 8 * (d3));                                       \
-        (v)[5] = (d3);                                                                            \
-    } while (0)
-
-/* The rows of A dY: four rows of n numbers to six. */
-static void winograd_gradient_rows(const float *const d[4], float *const v[6], ptrdiff_t n)
+/* Y of a row of tiles: pixels (4, 4 * n_tiles). */
+static void winograd_output(const float *m, ptrdiff_t m_stride, ptrdiff_t n_tiles, float *pixels)
 {
-    const float *restrict d0 = d[0], *restrict d1 = d[1], *restrict d2 = d[2], *restrict d3 = d[3];
-    float *restrict v0 = v[0], *restrict v1 = v[1], *restrict v2 = v[2], *restrict v3 = v[3],
-          *restrict v4 = v[4], *restrict v5 = v[5];
-    for (ptrdiff_t i = 0; i < n; i++) {
-        float w[6];
-        WINOGRAD_GRADIENT(d0[i], d1[i], d2[i], d3[i], w);
-        v0[i] = w[0], v1[i] = w[1], v2[i] = w[2], v3[i] = w[3], v4[i] = w[4], v5[i] = w[5];
+    const ptrdiff_t width = 4 * n_tiles;
+    for (ptrdiff_t t = 0; t < n_tiles; t++) {
+        vector_f32 w[4][6];
+        UNROLLED for (int j = 0; j < 6; j++) {
+            const float *from = m + j * m_stride;
+            WINOGRAD_OUTPUT(LOAD(from, t), LOAD(from + 6 * m_stride, t), LOAD(from + 12 * m_stride, t),
+                            LOAD(from + 18 * m_stride, t), LOAD(from + 24 * m_stride, t),
+                            LOAD(from + 30 * m_stride, t), w[0][j], w[1][j], w[2][j], w[3][j]);
+        }
+        UNROLLED for (int i = 0; i < 4; i++) {
+            float *y = pixels + (i * width + 4 * t) * CHANNEL_LANES;
+            WINOGRAD_OUTPUT(w[i][0], w[i][1], w[i][2], w[i][3], w[i][4], w[i][5], AT(y, 0), AT(y, 1),
+                            AT(y, 2), AT(y, 3));
+        }
     }
 }
 
-/* The columns, as winograd_input_columns. */
-static void winograd_gradient_columns(const float *here, float *v, ptrdiff_t v_stride, ptrdiff_t n_tiles)
+/* D of a row of tiles: pixels (4, 4 * n_tiles). */
+static void winograd_gradient(const float *pixels, ptrdiff_t n_tiles, float *v, ptrdiff_t v_stride)
 {
-    for (ptrdiff_t t = 0; t < n_tiles; t += WINOGRAD_LANES) {
-        vector_f32 d[4], w[6];
-        split_by_four(here + 4 * t, d);
-        WINOGRAD_GRADIENT(d[0], d[1], d[2], d[3], w);
-        for (int j = 0; j < 6; j++)
-            *(unaligned_f32 *)(v + j * v_stride + t) = w[j];
+    const ptrdiff_t width = 4 * n_tiles;
+    for (ptrdiff_t t = 0; t < n_tiles; t++) {
+        const float *d = pixels + 4 * t * CHANNEL_LANES;
+        vector_f32 w[6][4];
+        UNROLLED for (int j = 0; j < 4; j++)
+            WINOGRAD_GRADIENT(LOAD(d, j), LOAD(d, width + j), LOAD(d, 2 * width + j),
+                              LOAD(d, 3 * width + j), w[0][j], w[1][j], w[2][j], w[3][j], w[4][j],
+                              w[5][j]);
+        UNROLLED for (int i = 0; i < 6; i++) {
+            float *to = v + 6 * i * v_stride;
+            WINOGRAD_GRADIENT(w[i][0], w[i][1], w[i][2], w[i][3], AT(to, t), AT(to + v_stride, t),
+                              AT(to + 2 * v_stride, t), AT(to + 3 * v_stride, t),
+                              AT(to + 4 * v_stride, t), AT(to + 5 * v_stride, t));
+        }
     }
 }
 
-static const float winograd_G[6][3] = {
-    {1.f / 4, 0, 0},
-    {-1.f / 6, -1.f / 6, -1.f / 6},
-    {-1.f / 6, 1.f / 6, -1.f / 6},
-    {1.f / 24, 1.f / 12, 1.f / 6},
-    {1.f / 24, -1.f / 12, 1.f / 6},
-    {0, 0, 1},
-};
-
-/* u = G g G^T; `turned` takes the filter rotated by half a turn. */
-static void winograd_filter(const float *g, int turned, float u[36])
+/* U of LANES filters of one channel: g (9, LANES). */
+static void winograd_filter(const float *g, float *u, ptrdiff_t u_stride)
 {
-    float rows[6][3];
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 3; j++) {
-            rows[i][j] = 0;
-            for (int k = 0; k < 3; k++)
-                rows[i][j] += winograd_G[i][k] * g[turned ? 8 - (3 * k + j) : 3 * k + j];
+    vector_f32 w[6][3];
+    UNROLLED for (int j = 0; j < 3; j++)
+        WINOGRAD_FILTER(LOAD(g, j), LOAD(g, 3 + j), LOAD(g, 6 + j), w[0][j], w[1][j], w[2][j], w[3][j],
+                        w[4][j], w[5][j]);
+    UNROLLED for (int i = 0; i < 6; i++) {
+        float *to = u + 6 * i * u_stride;
+        WINOGRAD_FILTER(w[i][0], w[i][1], w[i][2], AT(to, 0), AT(to + u_stride, 0),
+                        AT(to + 2 * u_stride, 0), AT(to + 3 * u_stride, 0), AT(to + 4 * u_stride, 0),
+                        AT(to + 5 * u_stride, 0));
+    }
+}
+
+/* The gradient of one filter's LANES channels: g (9, LANES). */
+static void winograd_filter_gradient(const float *m, ptrdiff_t m_stride, float *g)
+{
+    vector_f32 w[3][6];
+    UNROLLED for (int j = 0; j < 6; j++) {
+        const float *from = m + j * m_stride;
+        WINOGRAD_FILTER_GRADIENT(LOAD(from, 0), LOAD(from + 6 * m_stride, 0),
+                                 LOAD(from + 12 * m_stride, 0), LOAD(from + 18 * m_stride, 0),
+                                 LOAD(from + 24 * m_stride, 0), LOAD(from + 30 * m_stride, 0), w[0][j],
+                                 w[1][j], w[2][j]);
+    }
+    UNROLLED for (int i = 0; i < 3; i++)
+        WINOGRAD_FILTER_GRADIENT(w[i][0], w[i][1], w[i][2], w[i][3], w[i][4], w[i][5], AT(g, 3 * i),
+                                 AT(g, 3 * i + 1), AT(g, 3 * i + 2));
+}
+
+/* ---- the products ---- */
+
+ALWAYS_INLINE void product_tile(const int rows, const int vectors, const float *v, ptrdiff_t v_block,
+                                const float *u, ptrdiff_t u_block, ptrdiff_t n_channels, float *m,
+                                ptrdiff_t m_block)
+{
+    vector_f32 sum[PRODUCT_ROWS][2];
+    UNROLLED for (int row = 0; row < rows; row++)
+        UNROLLED for (int i = 0; i < vectors; i++)
+            sum[row][i] = (vector_f32){0};
+    for (; n_channels > 0; n_channels -= CHANNEL_LANES, v += v_block) {
+        ptrdiff_t steps = n_channels < CHANNEL_LANES ? n_channels : CHANNEL_LANES;
+        for (ptrdiff_t c = 0; c < steps; c++, u += CHANNEL_LANES) {
+            vector_f32 u0 = LOAD(u, 0), u1 = vectors > 1 ? LOAD(u + u_block, 0) : u0;
+            UNROLLED for (int row = 0; row < rows; row++) {
+                sum[row][0] += v[row * CHANNEL_LANES + c] * u0;
+                if (vectors > 1)
+                    sum[row][1] += v[row * CHANNEL_LANES + c] * u1;
+            }
         }
-    for (int i = 0; i < 6; i++)
-        for (int j = 0; j < 6; j++) {
-            u[6 * i + j] = 0;
-            for (int k = 0; k < 3; k++)
-                u[6 * i + j] += rows[i][k] * winograd_G[j][k];
+    }
+    UNROLLED for (int row = 0; row < rows; row++)
+        UNROLLED for (int i = 0; i < vectors; i++)
+            AT(m + i * m_block, row) = sum[row][i];
+}
+
+/* M = V U. V in blocks of LANES channels, U (block of LANES filters, channel, lane), M in blocks of
+   LANES filters; the distances between blocks are given. n_tiles is a multiple of SMALL_ROWS. */
+static void winograd_product(const float *v, ptrdiff_t v_block, const float *u, ptrdiff_t u_block,
+                             ptrdiff_t n_tiles, ptrdiff_t n_channels, ptrdiff_t n_filter_blocks, float *m,
+                             ptrdiff_t m_block)
+{
+    for (ptrdiff_t f = 0; f < n_filter_blocks; f += 2, u += 2 * u_block, m += 2 * m_block)
+        for (ptrdiff_t t = 0; t < n_tiles;) {
+            const float *from = v + t * CHANNEL_LANES;
+            float *to = m + t * CHANNEL_LANES;
+            int large = n_tiles - t >= PRODUCT_ROWS;
+            if (f + 1 < n_filter_blocks) {
+                if (large)
+                    product_tile(PRODUCT_ROWS, 2, from, v_block, u, u_block, n_channels, to, m_block);
+                else
+                    product_tile(SMALL_ROWS, 2, from, v_block, u, u_block, n_channels, to, m_block);
+            } else {
+                if (large)
+                    product_tile(PRODUCT_ROWS, 1, from, v_block, u, u_block, n_channels, to, m_block);
+                else
+                    product_tile(SMALL_ROWS, 1, from, v_block, u, u_block, n_channels, to, m_block);
+            }
+            t += large ? PRODUCT_ROWS : SMALL_ROWS;
         }
 }
 
-/* g = G^T m G, the elements of m lying `stride` apart. */
-static void winograd_filter_gradient(const float *m, ptrdiff_t stride, float g[9])
+ALWAYS_INLINE void weight_tile(const int vectors, const float *d, const float *v, ptrdiff_t v_block,
+                               ptrdiff_t n_tiles, float *m, ptrdiff_t m_row)
 {
-    float rows[3][6];
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 6; j++) {
-            rows[i][j] = 0;
-            for (int k = 0; k < 6; k++)
-                rows[i][j] += winograd_G[k][i] * m[(6 * k + j) * stride];
+    vector_f32 sum[WEIGHT_ROWS][2];
+    UNROLLED for (int row = 0; row < WEIGHT_ROWS; row++)
+        UNROLLED for (int i = 0; i < vectors; i++)
+            sum[row][i] = LOAD(m + row * m_row, i);
+    for (ptrdiff_t t = 0; t < n_tiles; t++, d += CHANNEL_LANES, v += CHANNEL_LANES) {
+        vector_f32 v0 = LOAD(v, 0), v1 = vectors > 1 ? LOAD(v + v_block, 0) : v0;
+        UNROLLED for (int row = 0; row < WEIGHT_ROWS; row++) {
+            sum[row][0] += d[row] * v0;
+            if (vectors > 1)
+                sum[row][1] += d[row] * v1;
         }
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) {
-            g[3 * i + j] = 0;
-            for (int k = 0; k < 6; k++)
-                g[3 * i + j] += rows[i][k] * winograd_G[k][j];
-        }
+    }
+    UNROLLED for (int row = 0; row < WEIGHT_ROWS; row++)
+        UNROLLED for (int i = 0; i < vectors; i++)
+            AT(m + row * m_row, i) = sum[row][i];
+}
+
+/* M += D^T V, M (filters, channels) in whole blocks of both. */
+static void winograd_weight_product(const float *d, ptrdiff_t d_block, const float *v, ptrdiff_t v_block,
+                                    ptrdiff_t n_tiles, ptrdiff_t n_filter_blocks,
+                                    ptrdiff_t n_channel_blocks, float *m)
+{
+    const ptrdiff_t m_row = n_channel_blocks * CHANNEL_LANES;
+    for (ptrdiff_t f = 0; f < n_filter_blocks; f++)
+        for (ptrdiff_t row = 0; row < CHANNEL_LANES; row += WEIGHT_ROWS)
+            for (ptrdiff_t c = 0; c < n_channel_blocks; c += 2) {
+                const float *left = d + f * d_block + row, *right = v + c * v_block;
+                float *to = m + (f * CHANNEL_LANES + row) * m_row + c * CHANNEL_LANES;
+                if (c + 1 < n_channel_blocks)
+                    weight_tile(2, left, right, v_block, n_tiles, to, m_row);
+                else
+                    weight_tile(1, left, right, v_block, n_tiles, to, m_row);
+            }
 }
 
 #endif

@@ -1,0 +1,10 @@
+import numpy as np
+
+def winograd_backward_weight(
+    dy: np.ndarray,  # const float[:, :, :, ::1]
+    x: np.ndarray,  # const float[:, :, :, ::1]
+    dweight: np.ndarray,  # float[:, :, :, ::1]
+    ph: int,
+    pw: int,
+    n_threads: int,
+) -> None: ...

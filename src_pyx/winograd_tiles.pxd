@@ -1,0 +1,149 @@
+"""Tiles of Winograd's algorithm: how an image is cut, and its transforms. Declarations and inline helpers.
+
+
+Tiles are 4x4 pixels of the output. They are numbered through the whole batch, row of tiles after row
+of tiles, and taken by chunks of whole rows. What belongs to a chunk is (36, blocks of LANES channels,
+tiles, lane); the 36 parts lie a little further apart than they are long, as at a power of two they
+would all fall into the same few lines of the first-level cache.
+"""
+
+from libc.string cimport memcpy, memset
+
+cdef extern from "winograd.h" nogil:
+    enum: CHANNEL_LANES
+    enum: PRODUCT_ROWS
+    enum: SMALL_ROWS
+    void planes_to_channels(
+        const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
+        Py_ssize_t gap, float *to,
+    ) noexcept
+    void channels_to_planes(
+        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, Py_ssize_t n_channels,
+        Py_ssize_t n, Py_ssize_t plane, float *y,
+    ) noexcept
+    void winograd_input(
+        const float *pixels, Py_ssize_t width, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride
+    ) noexcept
+    void winograd_output(const float *m, Py_ssize_t m_stride, Py_ssize_t n_tiles, float *pixels) noexcept
+    void winograd_gradient(const float *pixels, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride) noexcept
+    void winograd_filter(const float *g, float *u, Py_ssize_t u_stride) noexcept
+    void winograd_filter_gradient(const float *m, Py_ssize_t m_stride, float *g) noexcept
+    void winograd_product(
+        const float *v, Py_ssize_t v_block, const float *u, Py_ssize_t u_block, Py_ssize_t n_tiles,
+        Py_ssize_t n_channels, Py_ssize_t n_filter_blocks, float *m, Py_ssize_t m_block,
+    ) noexcept
+    void winograd_weight_product(
+        const float *d, Py_ssize_t d_block, const float *v, Py_ssize_t v_block, Py_ssize_t n_tiles,
+        Py_ssize_t n_filter_blocks, Py_ssize_t n_channel_blocks, float *m,
+    ) noexcept
+
+# A batch of images seen as tiles of the output.
+cdef struct Tiles:
+    Py_ssize_t N, H, W, OH, OW, ph, pw
+    Py_ssize_t down, across             # tiles of an image
+    Py_ssize_t chunk_rows               # rows of tiles in a chunk
+    Py_ssize_t n_tiles                  # of a chunk, rounded up to whole register tiles
+
+
+cdef inline Py_ssize_t blocks_of(Py_ssize_t n_channels) noexcept nogil:
+    return (n_channels + CHANNEL_LANES - 1) // CHANNEL_LANES
+
+
+# Numbers from one of the 36 parts to the next, `n_blocks` blocks of channels of a chunk.
+cdef inline Py_ssize_t part_numbers(const Tiles *s, Py_ssize_t n_blocks) noexcept nogil:
+    return (n_blocks * s.n_tiles + 1) * CHANNEL_LANES
+
+
+# Numbers that hold the pixels of a row of tiles and its surroundings.
+cdef inline Py_ssize_t pixel_numbers(const Tiles *s) noexcept nogil:
+    return 6 * (4 * s.across + 2) * CHANNEL_LANES
+
+
+# Chunks of about `n_tiles` tiles, of which the last register tile is full if rows of tiles allow it.
+cdef inline void cut_into_chunks(Tiles *s, Py_ssize_t n_tiles) noexcept nogil:
+    cdef Py_ssize_t even = 1
+    s.down, s.across = (s.OH + 3) // 4, (s.OW + 3) // 4
+    s.chunk_rows = max(1, min(n_tiles // s.across, s.N * s.down))
+    while even * s.across % PRODUCT_ROWS:
+        even += 1
+    if s.chunk_rows > even:
+        s.chunk_rows -= s.chunk_rows % even
+    s.n_tiles = (s.chunk_rows * s.across + SMALL_ROWS - 1) // SMALL_ROWS * SMALL_ROWS
+
+
+cdef inline Py_ssize_t n_chunks(const Tiles *s) noexcept nogil:
+    return (s.N * s.down - 1) // s.chunk_rows + 1
+
+
+cdef inline Py_ssize_t rows_of_chunk(const Tiles *s, Py_ssize_t chunk) noexcept nogil:
+    return min(s.chunk_rows, s.N * s.down - chunk * s.chunk_rows)
+
+
+# Rows h ... h + n_rows of an image's block of channels: (n_rows, width, lane), zero outside the image.
+# What is right and left of the image is not touched.
+cdef inline void _load_rows(
+    const float *x, Py_ssize_t n_channels, Py_ssize_t H, Py_ssize_t W, Py_ssize_t h, Py_ssize_t n_rows,
+    Py_ssize_t width, float *pixels,
+) noexcept nogil:
+    cdef Py_ssize_t first = min(max(0, -h), n_rows), last = max(first, min(n_rows, H - h)), i
+    for i in range(n_rows):
+        if i < first or i >= last:
+            memset(pixels + i * width * CHANNEL_LANES, 0, W * CHANNEL_LANES * sizeof(float))
+    if last > first:
+        planes_to_channels(
+            x + (h + first) * W, H * W, n_channels, (last - first) * W, W, width - W,
+            pixels + first * width * CHANNEL_LANES,
+        )
+
+
+# V = B^T d B of a chunk, for up to LANES channels of x (N, C, H, W) from channel c on.
+cdef inline void transform_input(
+    const Tiles *s, const float *x, Py_ssize_t C, Py_ssize_t c, Py_ssize_t chunk, float *pixels, float *v,
+    Py_ssize_t v_stride,
+) noexcept nogil:
+    cdef Py_ssize_t width = 4 * s.across + 2, row_numbers = width * CHANNEL_LANES
+    cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i
+    cdef const float *image
+    cdef float *inside = pixels + s.pw * CHANNEL_LANES
+    memset(pixels, 0, pixel_numbers(s) * sizeof(float))
+    for r in range(rows_of_chunk(s, chunk)):
+        n, i = (first + r) // s.down, (first + r) % s.down
+        image = x + (n * C + c) * s.H * s.W
+        if r == 0 or i == 0:
+            _load_rows(image, C - c, s.H, s.W, 4 * i - s.ph, 6, width, inside)
+        else:                           # the last two rows are the next tiles' first
+            memcpy(pixels, pixels + 4 * row_numbers, 2 * row_numbers * sizeof(float))
+            _load_rows(
+                image, C - c, s.H, s.W, 4 * i - s.ph + 2, 4, width, inside + 2 * row_numbers
+            )
+        winograd_input(pixels, width, s.across, v + r * s.across * CHANNEL_LANES, v_stride)
+
+
+# D = A dY A^T of a chunk, for up to LANES filters of dy (N, F, OH, OW) from filter f on.
+cdef inline void transform_gradient(
+    const Tiles *s, const float *dy, Py_ssize_t F, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *v,
+    Py_ssize_t v_stride,
+) noexcept nogil:
+    cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i
+    memset(pixels, 0, pixel_numbers(s) * sizeof(float))
+    for r in range(rows_of_chunk(s, chunk)):
+        n, i = (first + r) // s.down, (first + r) % s.down
+        _load_rows(
+            dy + (n * F + f) * s.OH * s.OW, F - f, s.OH, s.OW, 4 * i, 4, 4 * s.across, pixels
+        )
+        winograd_gradient(pixels, s.across, v + r * s.across * CHANNEL_LANES, v_stride)
+
+
+# y (N, F, OH, OW) = A^T M A + bias of a chunk, for up to LANES filters from filter f on.
+cdef inline void transform_output(
+    const Tiles *s, const float *m, Py_ssize_t m_stride, const float *bias, Py_ssize_t F, Py_ssize_t f,
+    Py_ssize_t chunk, float *pixels, float *y,
+) noexcept nogil:
+    cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i
+    for r in range(rows_of_chunk(s, chunk)):
+        n, i = (first + r) // s.down, (first + r) % s.down
+        winograd_output(m + r * s.across * CHANNEL_LANES, m_stride, s.across, pixels)
+        channels_to_planes(
+            pixels, s.OW, 4 * s.across - s.OW, bias, F - f, min(4, s.OH - 4 * i) * s.OW, s.OH * s.OW,
+            y + ((n * F + f) * s.OH + 4 * i) * s.OW,
+        )
