@@ -2,9 +2,12 @@
 
     dweight[f, k] = sum over images and pixels q of dy[f][q] * plane[offset[k] + q]
 
-in the planes of convolution.pxd: the dot tile, on dy with zeros in the columns that the planes have
-beyond the output's. Bands of rows are added up in shards that depend on the shapes alone, and the
-shards in their order.
+in the planes of convolution.pxd. A band of an image's rows at a time, dy gets its filters side by side
+and ``taps_product`` (simd/taps.h) adds to the sums of all taps. Where a group has too few filters to
+fill a vector (depthwise convolution), dy keeps its planes, with zeros in the columns that those of the
+input have beyond the output's, and ``dot_product`` (simd/tiles.h) adds over pixels.
+
+Bands are added up in shards that depend on the shapes alone, and the shards in their order.
 
 Contract as in conv2d.pyx. Every element of the outputs is written.
 """
@@ -13,6 +16,14 @@ from libc.string cimport memcpy, memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
 from convolution cimport Shape, copy_planes, planes_along, reach, tap_offsets
+from filters cimport (
+    blocks_for,
+    channels_to_planes,
+    fills_lanes,
+    lanes_of,
+    planes_to_channels,
+    taps_product,
+)
 from lane_sums cimport lane_sum
 from tiles cimport dot_product
 
@@ -26,14 +37,18 @@ cdef struct Job:
     Shape s
     const void *x
     const void *dy
-    void *partial                       # (n_shards, F, K)
+    void *dweight
+    void *partial                       # (n_shards, F, K), filters side by side (n_shards, groups, K, lanes)
+    Py_ssize_t partial_numbers          # of one shard
+    Py_ssize_t n_blocks                 # vectors that a group's filters fill; 0: pixels side by side
     const Py_ssize_t *offset            # (K,)
     Py_ssize_t K
     Py_ssize_t n_bands, band_rows       # an image's rows, cut
     Py_ssize_t n_units, n_shards        # units are bands of images
     Py_ssize_t at_once                  # units in scratch together
     Py_ssize_t width, plane             # of the planes
-    Py_ssize_t planes_numbers           # of one unit
+    Py_ssize_t planes_numbers           # of one unit; 0: the input serves as it is
+    Py_ssize_t group_planes             # of one group
     Py_ssize_t n_pixels                 # of one unit, those between the rows included
 
 
@@ -56,52 +71,92 @@ cdef void _at_width(const Job *job, const real *dy, Py_ssize_t first, real *to) 
 
 
 cdef void _shards(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const Shape *s = &job.s
-    cdef Py_ssize_t group_F = s.F // s.groups, group_planes = job.planes_numbers // s.groups
-    cdef Py_ssize_t shard, unit, end, u, n_now, n, row, g
-    cdef real *planes = scratch
-    cdef real *wide = scratch + job.at_once * job.planes_numbers
+    cdef Py_ssize_t shard, unit, end, n_now
     cdef real *partial
     for shard in range(first, last):
-        partial = <real *> job.partial + shard * s.F * job.K
-        memset(partial, 0, s.F * job.K * sizeof(real))
+        partial = <real *> job.partial + shard * job.partial_numbers
+        memset(partial, 0, job.partial_numbers * sizeof(real))
         unit = shard * job.n_units // job.n_shards
         end = (shard + 1) * job.n_units // job.n_shards
         while unit < end:
             n_now = min(job.at_once, end - unit)
-            for u in range(n_now):
-                n, row = (unit + u) // job.n_bands, (unit + u) % job.n_bands * job.band_rows
-                copy_planes(
-                    s, <const real *> job.x + n * s.C * s.H * s.W, row, job.band_rows, job.width,
-                    planes + u * job.planes_numbers,
-                )
-                _at_width(
-                    job, <const real *> job.dy + n * s.F * s.OH * s.OW, row, wide + u * s.F * job.n_pixels
-                )
-            for g in range(s.groups):
-                dot_product(
-                    wide + g * group_F * job.n_pixels, job.n_pixels, planes + g * group_planes, job.offset,
-                    job.n_pixels, n_now, s.F * job.n_pixels, job.planes_numbers,
-                    partial + g * group_F * job.K, job.K, group_F, job.K,
-                )
+            if job.n_blocks:
+                _add_filters_side_by_side(job, unit, scratch, partial)
+            else:
+                _add_pixels_side_by_side(job, unit, n_now, scratch, partial)
             unit += n_now
 
 
-cdef struct SumJob:
-    const void *partial                 # (n_shards, size)
-    void *total                         # (size,)
-    Py_ssize_t n_shards, size
+cdef inline void _add_filters_side_by_side(
+    const Job *job, Py_ssize_t unit, real *scratch, real *partial,
+) noexcept nogil:
+    cdef const Shape *s = &job.s
+    cdef Py_ssize_t lanes = lanes_of(sizeof(real)), group_F = s.F // s.groups, g, b
+    cdef Py_ssize_t n = unit // job.n_bands, row = unit % job.n_bands * job.band_rows
+    cdef Py_ssize_t n_rows = min(job.band_rows, s.OH - row), block = n_rows * s.OW * lanes
+    cdef const real *planes = <const real *> job.x + n * s.C * s.H * s.W
+    cdef const real *dy = <const real *> job.dy + (n * s.F * s.OH + row) * s.OW
+    cdef real *dy_lanes = scratch + job.planes_numbers
+    if job.planes_numbers:
+        copy_planes(s, planes, row, job.band_rows, job.width, scratch)
+        planes = scratch
+    else:
+        planes += row * s.W
+    for g in range(s.groups):
+        for b in range(job.n_blocks):
+            planes_to_channels(
+                dy + (g * group_F + b * lanes) * s.OH * s.OW, s.OH * s.OW, group_F - b * lanes,
+                n_rows * s.OW, s.OW, 0, dy_lanes + b * block,
+            )
+        taps_product(
+            planes + g * job.group_planes, job.width, job.offset, job.K, <const real *> dy_lanes, block,
+            n_rows, s.OW, job.n_blocks, partial + g * job.K * job.n_blocks * lanes,
+        )
 
 
-cdef void _add_shards(const SumJob *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *partial = <const real *> job.partial
-    cdef real *total = <real *> job.total
+cdef inline void _add_pixels_side_by_side(
+    const Job *job, Py_ssize_t unit, Py_ssize_t n_units, real *scratch, real *partial,
+) noexcept nogil:
+    cdef const Shape *s = &job.s
+    cdef Py_ssize_t group_F = s.F // s.groups, u, n, row, g
+    cdef real *planes = scratch
+    cdef real *wide = scratch + job.at_once * job.planes_numbers
+    for u in range(n_units):
+        n, row = (unit + u) // job.n_bands, (unit + u) % job.n_bands * job.band_rows
+        copy_planes(
+            s, <const real *> job.x + n * s.C * s.H * s.W, row, job.band_rows, job.width,
+            planes + u * job.planes_numbers,
+        )
+        _at_width(job, <const real *> job.dy + n * s.F * s.OH * s.OW, row, wide + u * s.F * job.n_pixels)
+    for g in range(s.groups):
+        dot_product(
+            wide + g * group_F * job.n_pixels, job.n_pixels, planes + g * job.group_planes, job.offset,
+            job.n_pixels, n_units, s.F * job.n_pixels, job.planes_numbers,
+            partial + g * group_F * job.K, job.K, group_F, job.K,
+        )
+
+
+# The first shard's sums become those of all shards.
+cdef void _add_shards(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef real *total = <real *> job.partial
+    cdef const real *partial = total
     cdef Py_ssize_t _shard, i
-    memcpy(total + first, partial + first, (last - first) * sizeof(real))
     for _shard in range(1, job.n_shards):
-        partial += job.size
+        partial += job.partial_numbers
         for i in range(first, last):
             total[i] += partial[i]
+
+
+# Sums of (groups, K, lanes) to dweight (groups, filters, K).
+cdef void _lanes_to_weight(const Job *job, const real *total, const real *no_bias) noexcept nogil:
+    cdef Py_ssize_t lanes = lanes_of(sizeof(real)), group_F = job.s.F // job.s.groups, g, b
+    for g in range(job.s.groups):
+        for b in range(job.n_blocks):
+            channels_to_planes(
+                total + (g * job.K * job.n_blocks + b) * lanes, 1, job.n_blocks - 1, no_bias,
+                group_F - b * lanes, job.K, job.K,
+                <real *> job.dweight + (g * group_F + b * lanes) * job.K,
+            )
 
 
 def conv2d_backward_weight(
@@ -113,14 +168,18 @@ def conv2d_backward_weight(
 ):
     """Fill ``dweight``; shards of the batch are shared among threads."""
     cdef Job job
-    cdef SumJob add
     cdef Shape *s = &job.s
+    cdef Py_ssize_t lanes = lanes_of(sizeof(real)), unit_numbers
+    cdef real[16] no_bias
     s.N, s.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
     s.F, s.OH, s.OW = dy.shape[1], dy.shape[2], dy.shape[3]
     s.KH, s.KW, s.sh, s.sw, s.ph, s.pw = dweight.shape[2], dweight.shape[3], sh, sw, ph, pw
     s.dh, s.dw, s.groups = dh, dw, groups
-    job.x, job.dy = &x[0, 0, 0, 0], &dy[0, 0, 0, 0]
+    job.x, job.dy, job.dweight = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0]
     job.K = dweight.shape[1] * s.KH * s.KW
+    job.n_blocks = 0
+    if fills_lanes(s.F // groups, sizeof(real)):
+        job.n_blocks = blocks_for(s.F // groups, sizeof(real))
 
     job.width = s.OW + reach(s.KW, sw, dw)
     job.n_bands = max(1, s.OH * job.width // PIXELS_AT_ONCE, SHARDS // s.N)
@@ -129,31 +188,45 @@ def conv2d_backward_weight(
     job.n_units = s.N * job.n_bands
     job.n_shards = min(SHARDS, job.n_units)
     job.plane = (job.band_rows + reach(s.KH, sh, dh)) * job.width
-    job.planes_numbers = s.C * planes_along(s.KH, sh, dh) * planes_along(s.KW, sw, dw) * job.plane
     job.n_pixels = (job.band_rows - 1) * job.width + s.OW
-    job.at_once = min(max(1, PIXELS_AT_ONCE // job.n_pixels), (job.n_units - 1) // job.n_shards + 1)
+    job.at_once = 1
+    if job.n_blocks and sh == 1 and sw == 1 and ph == 0 and pw == 0:
+        job.plane = s.H * s.W           # the width is W itself
+    job.group_planes = s.C // groups * planes_along(s.KH, sh, dh) * planes_along(s.KW, sw, dw) * job.plane
+    job.planes_numbers = groups * job.group_planes
+    if job.n_blocks:
+        if sh == 1 and sw == 1 and ph == 0 and pw == 0:
+            job.planes_numbers = 0
+        job.planes_numbers = (job.planes_numbers + 15) // 16 * 16
+        unit_numbers = job.n_blocks * job.band_rows * s.OW * lanes
+        job.partial_numbers = groups * job.K * job.n_blocks * lanes
+    else:
+        job.at_once = min(max(1, PIXELS_AT_ONCE // job.n_pixels), (job.n_units - 1) // job.n_shards + 1)
+        unit_numbers = s.F * job.n_pixels
+        job.partial_numbers = s.F * job.K
 
-    cdef Py_ssize_t worker_numbers = (
-        job.at_once * (job.planes_numbers + s.F * job.n_pixels) + 15
-    ) // 16 * 16
-    cdef real *memory = <real *> allocate(
-        (job.n_shards * s.F * job.K + n_threads * worker_numbers) * sizeof(real) + job.K * sizeof(Py_ssize_t)
+    cdef Py_ssize_t worker_numbers = (job.at_once * (job.planes_numbers + unit_numbers) + 15) // 16 * 16
+    cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(
+        (job.n_shards * job.partial_numbers + n_threads * worker_numbers) * sizeof(real)
+        + (job.K + 7) // 8 * 8 * sizeof(Py_ssize_t)
     )
-    if memory is NULL:
+    if offset is NULL:
         raise MemoryError("conv2d_backward: no memory for its working buffers")
-    cdef Py_ssize_t *offset = <Py_ssize_t *> memory
-    cdef real *scratch = <real *> (offset + job.K)
+    cdef real *scratch = <real *> (offset + (job.K + 7) // 8 * 8)
     job.partial, job.offset = scratch + n_threads * worker_numbers, offset
-    add.partial, add.total = job.partial, &dweight[0, 0, 0, 0]
-    add.n_shards, add.size = job.n_shards, s.F * job.K
     with nogil:
         tap_offsets(s, job.width, job.plane, offset)
         parallel_for(
             <task> &_shards[real], &job, job.n_shards, 1,
             scratch, worker_numbers * sizeof(real), n_threads,
         )
-        parallel_for(<task> &_add_shards[real], &add, add.size, 16384, NULL, 0, n_threads)
-        release(memory)
+        parallel_for(<task> &_add_shards[real], &job, job.partial_numbers, 16384, NULL, 0, n_threads)
+        if job.n_blocks:
+            memset(no_bias, 0, sizeof(no_bias))
+            _lanes_to_weight(&job, <const real *> job.partial, <const real *> no_bias)
+        else:
+            memcpy(job.dweight, job.partial, job.partial_numbers * sizeof(real))
+        release(offset)
 
 
 # ---- with respect to the bias ----

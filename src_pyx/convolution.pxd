@@ -60,6 +60,9 @@ cdef inline void copy_planes(
                             planes[j] = 0
                         if s.sw == 1:
                             memcpy(planes + begin, source + begin, (end - begin) * sizeof(real))
+                        elif s.sw == 2:     # a stride that the compiler knows
+                            for j in range(begin, end):
+                                planes[j] = source[2 * j]
                         else:
                             for j in range(begin, end):
                                 planes[j] = source[j * s.sw]

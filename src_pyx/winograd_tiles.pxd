@@ -1,6 +1,5 @@
 """Tiles of Winograd's algorithm: how an image is cut, and its transforms. Declarations and inline helpers.
 
-
 Tiles are 4x4 pixels of the output. They are numbered through the whole batch, row of tiles after row
 of tiles, and taken by chunks of whole rows. What belongs to a chunk is (36, blocks of LANES channels,
 tiles, lane); the 36 parts lie a little further apart than they are long, as at a power of two they
@@ -13,11 +12,11 @@ cdef extern from "winograd.h" nogil:
     enum: CHANNEL_LANES
     enum: PRODUCT_ROWS
     enum: SMALL_ROWS
-    void planes_to_channels(
+    void planes_to_channels "planes_to_channels_f32"(
         const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
         Py_ssize_t gap, float *to,
     ) noexcept
-    void channels_to_planes(
+    void channels_to_planes "channels_to_planes_f32"(
         const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, Py_ssize_t n_channels,
         Py_ssize_t n, Py_ssize_t plane, float *y,
     ) noexcept

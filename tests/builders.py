@@ -30,11 +30,11 @@ def conv2d(rng, x=(2, 3, 7, 6), w=(4, 3, 3, 3), bias=True, **geometry) -> Argume
 
 
 def conv2d_backward(rng, **options) -> Arguments:
-    need_dx = options.pop("need_dx", True)
+    wanted = {name: options.pop(name, True) for name in ("need_dx", "need_dbias")}
     arguments = conv2d(rng, **options)
     dy = rng.normal(size=reference.conv2d(**arguments).shape)
     del arguments["bias"]
-    return {"dy": dy, **arguments, "need_dx": need_dx}
+    return {"dy": dy, **arguments, **wanted}
 
 
 def conv2d_derivative(functions, a):

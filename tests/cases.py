@@ -65,8 +65,8 @@ def _round(value: Any, dtype: Any) -> Any:
 
 FUNCTIONS: list[Row] = [
     Row("conv2d", b.conv2d, s.CONVOLUTIONS, s.LARGE_CONVOLUTIONS),
-    Row("conv2d_backward", b.conv2d_backward, [*s.CONVOLUTIONS, {"need_dx": False}], s.LARGE_CONVOLUTIONS,
-        b.conv2d_derivative),
+    Row("conv2d_backward", b.conv2d_backward, [*s.CONVOLUTIONS, {"need_dx": False}, {"need_dbias": False}],
+        s.LARGE_CONVOLUTIONS, b.conv2d_derivative),
     Row("im2col", b.im2col, s.COLUMNS, s.LARGE_COLUMNS),
     Row("col2im", b.col2im, s.COLUMNS, s.LARGE_COLUMNS),
 

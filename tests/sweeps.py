@@ -79,6 +79,12 @@ CONVOLUTIONS: list[Options] = [
     *[{"x": (1, 2, 4, width), "w": (filters, 2, 3, 3), "padding": 1}
       for width, filters in ((7, 1), (8, 5), (9, 6), (15, 7), (16, 12), (17, 13), (31, 8),
                              (32, 16), (33, 9))],
+    # filters that fill vectors: one block, two, three; with groups; more channels than a block of them
+    {"x": (3, 5, 9, 11), "w": (37, 5, 3, 3), "stride": 2, "padding": 1},
+    {"x": (2, 6, 8, 7), "w": (24, 3, 3, 3), "groups": 2, "stride": 2, "padding": 1},
+    {"x": (2, 12, 6, 7), "w": (26, 12, 1, 1), "stride": 2},
+    {"x": (2, 3, 9, 8), "w": (16, 3, 2, 3), "stride": (1, 3), "dilation": (3, 1)},
+    {"x": (2, 70, 6, 7), "w": (67, 70, 3, 3), "padding": 1},
     *_random_geometries(30),
 ]  # fmt: skip
 

@@ -73,12 +73,13 @@ def conv2d(a: Arguments) -> Bound:
 
 
 def conv2d_backward(a: Arguments) -> Bound:
-    dx, dw, db = reference.conv2d_backward(**{**_absolute(a, "dy", "x", "weight"), "need_dx": True})
+    all_of_them = {"need_dx": True, "need_dbias": True}
+    dx, dw, db = reference.conv2d_backward(**{**_absolute(a, "dy", "x", "weight"), **all_of_them})
     n, filters, oh, ow = a["dy"].shape
     pixels = n * oh * ow
     taps = filters // a.get("groups", 1) * prod(a["weight"].shape[2:])
-    sums = growth(pixels) * dw, growth(pixels) * db
-    return (growth(taps) * dx, *sums) if a.get("need_dx", True) else sums
+    bounds = {"need_dx": growth(taps) * dx, "": growth(pixels) * dw, "need_dbias": growth(pixels) * db}
+    return tuple(bound for name, bound in bounds.items() if a.get(name, True))
 
 
 def col2im(a: Arguments) -> Bound:

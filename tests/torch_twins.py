@@ -58,10 +58,10 @@ def without(a: Arguments, *names: str) -> Arguments:
 
 
 def conv2d_backward(a: Arguments) -> Result:
-    geometry = without(a, "dy", "x", "weight", "need_dx")
+    geometry = without(a, "dy", "x", "weight", "need_dx", "need_dbias")
     bias = a["weight"].new_zeros(len(a["weight"]))
     grads = gradients(lambda x, w, b: F.conv2d(x, w, b, **geometry), [a["x"], a["weight"], bias], a["dy"])
-    return grads if a.get("need_dx", True) else grads[1:]
+    return grads[0 if a.get("need_dx", True) else 1 : 3 if a.get("need_dbias", True) else 2]
 
 
 def im2col(a: Arguments) -> Result:

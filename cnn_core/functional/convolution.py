@@ -90,7 +90,8 @@ def conv2d_backward(
     groups: int = 1,
     *,
     need_dx: bool = True,
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    need_dbias: bool = True,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """The gradients of `conv2d` with respect to its input, weight and bias.
 
     Parameters
@@ -101,10 +102,12 @@ def conv2d_backward(
         As given to `conv2d`.
     need_dx : bool
         False saves the work for ``dx`` (a net's first layer) and gives None in its place.
+    need_dbias : bool
+        Likewise for ``dbias`` (a convolution without a bias).
 
     Returns
     -------
-    dx (N, C, H, W) or None, dweight (F, C/groups, KH, KW), dbias (F,)
+    dx (N, C, H, W) or None, dweight (F, C/groups, KH, KW), dbias (F,) or None
 
     Raises
     ------
@@ -119,9 +122,10 @@ def conv2d_backward(
     same_shape(dy, f"{name}: dy", (x.shape[0], weight.shape[0], *g.out), "conv2d's result")
     if dy.size == 0 or x.size == 0:
         dx = zeros(x.shape, x.dtype) if need_dx else None
-        return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3))
+        return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3)) if need_dbias else None
     n_threads = get_num_threads()
-    dweight, dbias = empty(weight.shape, x.dtype), empty((weight.shape[0],), x.dtype)
+    dweight = empty(weight.shape, x.dtype)
+    dbias = empty((weight.shape[0],), x.dtype) if need_dbias else None
     by_winograd = _winograd_pays(x.dtype, weight.shape, g)
     padded = _with_extra(x, g)
     if by_winograd:
@@ -130,7 +134,8 @@ def conv2d_backward(
         _backward_weight.conv2d_backward_weight(
             dy, padded, dweight, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
         )
-    _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
+    if dbias is not None:
+        _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
     if not need_dx:
         return None, dweight, dbias
     dx = empty(padded.shape, x.dtype)

@@ -148,10 +148,10 @@ class Layer:
             )
         return values
 
-    def store_grads(self, accumulate: bool, **gradients: np.ndarray) -> None:
+    def store_grads(self, accumulate: bool, **gradients: np.ndarray | None) -> None:
         """Write or add ``gradients`` into :attr:`grads`, except those of parameters that the layer lacks."""
         for name, gradient in gradients.items():
-            if name in self.grads:
+            if name in self.grads and gradient is not None:
                 if accumulate:
                     self.grads[name] += gradient
                 else:

@@ -99,8 +99,9 @@ class Conv2d(WindowLayer):
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
         (x,) = self.recall(dy)
+        geometry = self.stride, self.padding, self.dilation, self.groups
         dx, dw, db = F.conv2d_backward(
-            dy, x, self.weight, self.stride, self.padding, self.dilation, self.groups, need_dx=need_dx
+            dy, x, self.weight, *geometry, need_dx=need_dx, need_dbias=self.bias is not None
         )
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx

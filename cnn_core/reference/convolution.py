@@ -92,7 +92,8 @@ def conv2d_backward(
     groups: int = 1,
     *,
     need_dx: bool = True,
-) -> tuple[Array | None, Array, Array]:
+    need_dbias: bool = True,
+) -> tuple[Array | None, Array, Array | None]:
     """Each output pixel gives ``dy * w`` to its window of dx and ``dy * window`` to dw; ``db = sum dy``."""
     windows = _Windows(x.shape[2:], weight.shape[2:], stride, padding, dilation)
     xp, w, dy = windows.pad(f64(x)), f64(weight), f64(dy)
@@ -104,7 +105,8 @@ def conv2d_backward(
             dw[filters] += np.einsum("nf,nckl->fckl", pixel, xp[:, channels, rows, columns])
             dxp[:, channels, rows, columns] += np.einsum("nf,fckl->nckl", pixel, w[filters])
     dx = windows.crop(dxp).astype(x.dtype) if need_dx else None
-    return dx, dw.astype(x.dtype), dy.sum(axis=(0, 2, 3)).astype(x.dtype)
+    db = dy.sum(axis=(0, 2, 3)).astype(x.dtype) if need_dbias else None
+    return dx, dw.astype(x.dtype), db
 
 
 def _groups(weight: Array, groups: int) -> list[tuple[slice, slice]]:

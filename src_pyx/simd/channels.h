@@ -18,7 +18,7 @@
 
 #include "vectors.h"
 
-#define CHANNEL_LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(float)))
+#define CHANNEL_LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(float))) /* of float */
 
 #if VECTOR_BYTES == 64
 #define LOW_NUMBERS 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
@@ -44,7 +44,7 @@
 #define SHUFFLED(a, b, lanes) __builtin_shufflevector(a, b, lanes)
 
 /* v[i][j] <-> v[j][i]: squares of 4 inside the vectors first, then whole fours between them. */
-ALWAYS_INLINE void transpose(vector_f32 v[CHANNEL_LANES])
+ALWAYS_INLINE void transpose_f32(vector_f32 v[CHANNEL_LANES])
 {
     vector_f32 w[CHANNEL_LANES];
     UNROLLED for (int i = 0; i < CHANNEL_LANES; i += 4) {
@@ -79,67 +79,35 @@ ALWAYS_INLINE void transpose(vector_f32 v[CHANNEL_LANES])
 #endif
 }
 
-/* `to` = n pixels of up to LANES planes; after every `width` of them `gap` vectors are passed over.
-   Lanes without a plane are zero. */
-static void planes_to_channels(const float *x, ptrdiff_t plane, ptrdiff_t n_channels, ptrdiff_t n,
-                               ptrdiff_t width, ptrdiff_t gap, float *to)
+/* double is for checking, not for speed: through memory. */
+static void transpose_f64(vector_f64 v[CHANNEL_LANES / 2])
 {
-    ptrdiff_t column = 0;
-    for (ptrdiff_t p = 0; p < n; p += CHANNEL_LANES) {
-        vector_f32 v[CHANNEL_LANES];
-        ptrdiff_t count = n - p < CHANNEL_LANES ? n - p : CHANNEL_LANES;
-        if (count == CHANNEL_LANES && n_channels >= CHANNEL_LANES) {
-            UNROLLED for (int l = 0; l < CHANNEL_LANES; l++)
-                v[l] = *(const unaligned_f32 *)(x + l * plane + p);
-        } else {
-            memset(v, 0, sizeof(v));
-            for (ptrdiff_t l = 0; l < n_channels && l < CHANNEL_LANES; l++)
-                memcpy(&v[l], x + l * plane + p, count * sizeof(float));
-        }
-        transpose(v);
-        UNROLLED for (int j = 0; j < CHANNEL_LANES; j++) {
-            if (j == count)
-                break;
-            *(unaligned_f32 *)to = v[j];
-            to += CHANNEL_LANES;
-            if (++column == width) {
-                column = 0;
-                to += gap * CHANNEL_LANES;
-            }
-        }
-    }
+    double from[CHANNEL_LANES / 2][CHANNEL_LANES / 2], to[CHANNEL_LANES / 2][CHANNEL_LANES / 2];
+    memcpy(from, v, sizeof(from));
+    for (int i = 0; i < CHANNEL_LANES / 2; i++)
+        for (int j = 0; j < CHANNEL_LANES / 2; j++)
+            to[j][i] = from[i][j];
+    memcpy(v, to, sizeof(to));
 }
 
-/* The way back, with `bias` added: one number for each lane. */
-static void channels_to_planes(const float *from, ptrdiff_t width, ptrdiff_t gap, const float *bias,
-                               ptrdiff_t n_channels, ptrdiff_t n, ptrdiff_t plane, float *y)
-{
-    const vector_f32 shift = *(const unaligned_f32 *)bias;
-    ptrdiff_t column = 0;
-    for (ptrdiff_t p = 0; p < n; p += CHANNEL_LANES) {
-        vector_f32 v[CHANNEL_LANES];
-        ptrdiff_t count = n - p < CHANNEL_LANES ? n - p : CHANNEL_LANES;
-        UNROLLED for (int j = 0; j < CHANNEL_LANES; j++) {
-            if (j < count) {
-                v[j] = *(const unaligned_f32 *)from + shift;
-                from += CHANNEL_LANES;
-                if (++column == width) {
-                    column = 0;
-                    from += gap * CHANNEL_LANES;
-                }
-            } else {
-                v[j] = shift;
-            }
-        }
-        transpose(v);
-        if (count == CHANNEL_LANES && n_channels >= CHANNEL_LANES) {
-            UNROLLED for (int l = 0; l < CHANNEL_LANES; l++)
-                *(unaligned_f32 *)(y + l * plane + p) = v[l];
-        } else {
-            for (ptrdiff_t l = 0; l < n_channels && l < CHANNEL_LANES; l++)
-                memcpy(y + l * plane + p, &v[l], count * sizeof(float));
-        }
-    }
-}
+#define REAL float
+#define VECTOR vector_f32
+#define UNALIGNED unaligned_f32
+#define TYPED(name) name##_f32
+#include "channels_body.h"
+#undef REAL
+#undef VECTOR
+#undef UNALIGNED
+#undef TYPED
+
+#define REAL double
+#define VECTOR vector_f64
+#define UNALIGNED unaligned_f64
+#define TYPED(name) name##_f64
+#include "channels_body.h"
+#undef REAL
+#undef VECTOR
+#undef UNALIGNED
+#undef TYPED
 
 #endif

@@ -1,0 +1,76 @@
+"""Filters side by side: simd/channels.h and simd/taps.h for the fused type ``real``."""
+
+from cnn_core.kernel_api cimport real
+
+cdef extern from "taps.h" nogil:
+    enum: CHANNEL_LANES
+    void planes_to_channels_f32(
+        const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
+        Py_ssize_t gap, float *to,
+    ) noexcept
+    void planes_to_channels_f64(
+        const double *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
+        Py_ssize_t gap, double *to,
+    ) noexcept
+    void channels_to_planes_f32(
+        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, Py_ssize_t n_channels,
+        Py_ssize_t n, Py_ssize_t plane, float *y,
+    ) noexcept
+    void channels_to_planes_f64(
+        const double *source, Py_ssize_t width, Py_ssize_t gap, const double *bias, Py_ssize_t n_channels,
+        Py_ssize_t n, Py_ssize_t plane, double *y,
+    ) noexcept
+    void taps_product_f32(
+        const float *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k,
+        const float *dy, Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels,
+        Py_ssize_t n_blocks, float *dw,
+    ) noexcept
+    void taps_product_f64(
+        const double *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k,
+        const double *dy, Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels,
+        Py_ssize_t n_blocks, double *dw,
+    ) noexcept
+
+
+# Channels or filters in a vector.
+cdef inline Py_ssize_t lanes_of(size_t number_bytes) noexcept nogil:
+    return CHANNEL_LANES * sizeof(float) // number_bytes
+
+
+cdef inline Py_ssize_t blocks_for(Py_ssize_t n_filters, size_t number_bytes) noexcept nogil:
+    return (n_filters + lanes_of(number_bytes) - 1) // lanes_of(number_bytes)
+
+
+# Whether vectors of filters are full enough: with fewer, pixels lie side by side instead.
+cdef inline bint fills_lanes(Py_ssize_t n_filters, size_t number_bytes) noexcept nogil:
+    return 5 * n_filters >= 3 * blocks_for(n_filters, number_bytes) * lanes_of(number_bytes)
+
+
+cdef inline void planes_to_channels(
+    const real *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width, Py_ssize_t gap,
+    real *to,
+) noexcept nogil:
+    if real is float:
+        planes_to_channels_f32(x, plane, n_channels, n, width, gap, to)
+    else:
+        planes_to_channels_f64(x, plane, n_channels, n, width, gap, to)
+
+
+cdef inline void channels_to_planes(
+    const real *source, Py_ssize_t width, Py_ssize_t gap, const real *bias, Py_ssize_t n_channels,
+    Py_ssize_t n, Py_ssize_t plane, real *y,
+) noexcept nogil:
+    if real is float:
+        channels_to_planes_f32(source, width, gap, bias, n_channels, n, plane, y)
+    else:
+        channels_to_planes_f64(source, width, gap, bias, n_channels, n, plane, y)
+
+
+cdef inline void taps_product(
+    const real *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k, const real *dy,
+    Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels, Py_ssize_t n_blocks, real *dw,
+) noexcept nogil:
+    if real is float:
+        taps_product_f32(x, x_row, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)
+    else:
+        taps_product_f64(x, x_row, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)

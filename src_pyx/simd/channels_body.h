@@ -1,0 +1,68 @@
+/* Included by channels.h, once for float and once for double. */
+
+#define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
+
+/* `to` = n pixels of up to LANES planes; after every `width` of them `gap` vectors are passed over.
+   Lanes without a plane are zero. */
+static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t n_channels, ptrdiff_t n,
+                               ptrdiff_t width, ptrdiff_t gap, REAL *to)
+{
+    ptrdiff_t column = 0;
+    for (ptrdiff_t p = 0; p < n; p += LANES) {
+        VECTOR v[LANES];
+        ptrdiff_t count = n - p < LANES ? n - p : LANES;
+        if (count == LANES && n_channels >= LANES) {
+            UNROLLED for (int l = 0; l < LANES; l++)
+                v[l] = *(const UNALIGNED *)(x + l * plane + p);
+        } else {
+            memset(v, 0, sizeof(v));
+            for (ptrdiff_t l = 0; l < n_channels && l < LANES; l++)
+                memcpy(&v[l], x + l * plane + p, count * sizeof(REAL));
+        }
+        TYPED(transpose)(v);
+        UNROLLED for (int j = 0; j < LANES; j++) {
+            if (j == count)
+                break;
+            *(UNALIGNED *)to = v[j];
+            to += LANES;
+            if (++column == width) {
+                column = 0;
+                to += gap * LANES;
+            }
+        }
+    }
+}
+
+/* The way back, with `bias` added: one number for each lane. */
+static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap, const REAL *bias,
+                               ptrdiff_t n_channels, ptrdiff_t n, ptrdiff_t plane, REAL *y)
+{
+    const VECTOR shift = *(const UNALIGNED *)bias;
+    ptrdiff_t column = 0;
+    for (ptrdiff_t p = 0; p < n; p += LANES) {
+        VECTOR v[LANES];
+        ptrdiff_t count = n - p < LANES ? n - p : LANES;
+        UNROLLED for (int j = 0; j < LANES; j++) {
+            if (j < count) {
+                v[j] = *(const UNALIGNED *)from + shift;
+                from += LANES;
+                if (++column == width) {
+                    column = 0;
+                    from += gap * LANES;
+                }
+            } else {
+                v[j] = shift;
+            }
+        }
+        TYPED(transpose)(v);
+        if (count == LANES && n_channels >= LANES) {
+            UNROLLED for (int l = 0; l < LANES; l++)
+                *(UNALIGNED *)(y + l * plane + p) = v[l];
+        } else {
+            for (ptrdiff_t l = 0; l < n_channels && l < LANES; l++)
+                memcpy(y + l * plane + p, &v[l], count * sizeof(REAL));
+        }
+    }
+}
+
+#undef LANES

@@ -1,0 +1,43 @@
+/* The register tile of a convolution's weight gradient, with filters side by side.
+
+       w[k][f] += sum over q of x[offset[k] + q] * dy[q][f]
+
+                     dy[q]: 2 vectors of filters      one step q: load 2 vectors of dy, broadcast one
+                        +--------+--------+           number for each of TAP_ROWS taps k,
+       x[offset[k] + q] |  dy0   |  dy1   |           2*TAP_ROWS multiply-adds into the part of w
+           +---+        +--------+--------+           that stays in registers for all pixels.
+           | k |        | w00    | w01    |
+           | . |        | w10    | w11    |           Pixels with their filters side by side come
+           | . |        | ...    | ...    |           from channels.h.
+           +---+        +--------+--------+
+
+   No sum over the lanes of a vector is needed, and no pixel is computed to be thrown away. */
+
+#ifndef CNN_CORE_TAPS_H
+#define CNN_CORE_TAPS_H
+
+#include "channels.h"
+
+#define TAP_ROWS 6 /* each has a pointer of its own, and there are 16 of these registers */
+
+#define REAL float
+#define VECTOR vector_f32
+#define UNALIGNED unaligned_f32
+#define TYPED(name) name##_f32
+#include "taps_body.h"
+#undef REAL
+#undef VECTOR
+#undef UNALIGNED
+#undef TYPED
+
+#define REAL double
+#define VECTOR vector_f64
+#define UNALIGNED unaligned_f64
+#define TYPED(name) name##_f64
+#include "taps_body.h"
+#undef REAL
+#undef VECTOR
+#undef UNALIGNED
+#undef TYPED
+
+#endif
