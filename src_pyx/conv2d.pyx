@@ -12,10 +12,8 @@ Contract, guaranteed by cnn_core.functional and not checked again here: shapes f
 are C-contiguous, the output does not overlap the inputs and is not empty.
 """
 
-from libc.string cimport memcpy
-
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
-from convolution cimport Shape, copy_planes, planes_along, reach, tap_offsets
+from convolution cimport Shape, copy_planes, copy_row, planes_along, reach, tap_offsets
 from tiles cimport outer_product, packed_index
 
 import_kernel_api()
@@ -76,7 +74,7 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
         if job.crops:
             for f in range(s.F):
                 for i in range(n_rows):
-                    memcpy(
+                    copy_row(
                         y + (f * s.OH + i) * s.OW, wide + f * y_stride + i * job.width, s.OW * sizeof(real)
                     )
 

@@ -10,10 +10,10 @@ together, less the padding.
 Contract as in conv2d.pyx. Every element of ``dx`` is written.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
-from convolution cimport Shape, reach
+from convolution cimport Shape, copy_row, reach
 from tiles cimport outer_product, packed_index
 
 import_kernel_api()
@@ -48,7 +48,7 @@ cdef void _with_margin(
             else:
                 for j in range(job.margin_w):
                     to[j] = 0
-                memcpy(to + job.margin_w, dy + (f * s.OH + i) * s.OW, s.OW * sizeof(real))
+                copy_row(to + job.margin_w, dy + (f * s.OH + i) * s.OW, s.OW * sizeof(real))
                 for j in range(job.margin_w + s.OW, job.width):
                     to[j] = 0
             to += job.width
@@ -57,30 +57,51 @@ cdef void _with_margin(
         to += job.margin_w
 
 
-# The rows of one plane back to their places in the image: every sh-th row, every sw-th column.
-cdef void _plane_to_image(
-    const Job *job, const real *plane, Py_ssize_t plane_stride, Py_ssize_t n_channels,
-    Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t a, Py_ssize_t b, real *dx,
+# The rows of the planes (a, 0) ... (a, sw - 1) back to their places in the image: every sh-th row, to which
+# each plane brings every sw-th column.
+cdef void _planes_to_image(
+    const Job *job, const real *planes, Py_ssize_t plane_stride, Py_ssize_t n_channels,
+    Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t a, real *dx,
 ) noexcept nogil:
     cdef const Shape *s = &job.s
-    cdef Py_ssize_t c, i, j, row, column
-    cdef Py_ssize_t begin = (s.pw - b + s.sw - 1) // s.sw if s.pw > b else 0
-    cdef Py_ssize_t end = (s.W + s.pw - b + s.sw - 1) // s.sw if s.W + s.pw > b else 0
-    cdef const real *source
-    cdef real *to
+    cdef Py_ssize_t c, i, row
     for c in range(n_channels):
         for i in range(n_rows):
             row = (first + i) * s.sh + a - s.ph
-            if row < 0 or row >= s.H or begin >= end:
-                continue
-            source = plane + c * plane_stride + i * job.width
-            to = dx + (c * s.H + row) * s.W
-            column = begin * s.sw + b - s.pw
-            if s.sw == 1:
-                memcpy(to + column, source + begin, (end - begin) * sizeof(real))
-            else:
-                for j in range(begin, end):
-                    to[column + (j - begin) * s.sw] = source[j]
+            if 0 <= row < s.H:
+                _interleave(
+                    s, planes + c * plane_stride + i * job.width, n_channels * plane_stride,
+                    dx + (c * s.H + row) * s.W,
+                )
+
+
+# Column w of a row is number (w + pw) // sw of plane (w + pw) % sw.
+cdef inline void _interleave(
+    const Shape *s, const real *planes, Py_ssize_t between_planes, real *row,
+) noexcept nogil:
+    cdef Py_ssize_t w = s.pw % 2, j, b, column
+    cdef const real *even
+    cdef const real *odd
+    if s.sw == 1:
+        copy_row(row, planes + s.pw, s.W * sizeof(real))
+    elif s.sw == 2:                     # two by two, which the compiler makes shuffles of
+        even = planes + (s.pw + 1) // 2
+        odd = even + between_planes
+        if w:
+            row[0] = (odd - 1)[0]
+        for j in range((s.W - w) // 2):
+            row[w + 2 * j] = even[j]
+            row[w + 2 * j + 1] = odd[j]
+        if (s.W - w) % 2:
+            row[s.W - 1] = even[(s.W - w) // 2]
+    else:
+        b, j = s.pw % s.sw, s.pw // s.sw
+        for column in range(s.W):
+            row[column] = planes[b * between_planes + j]
+            b += 1
+            if b == s.sw:
+                b = 0
+                j += 1
 
 
 cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
@@ -89,6 +110,7 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
     cdef Py_ssize_t item, n, row, n_rows, n_pixels, g, a, b, taps, dy_plane
     cdef Py_ssize_t band_pixels = job.band_rows * job.width
     cdef real *margined = scratch
+    cdef real *plane
     cdef real *planes = scratch + s.F * ((job.band_rows + job.margin_h) * job.width + job.margin_w)
     cdef const real *weight
     cdef const Py_ssize_t *offset
@@ -107,16 +129,17 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
             for a in range(s.sh):
                 for b in range(s.sw):
                     taps = _taps(s.KH, s.sh, s.dh, a) * _taps(s.KW, s.sw, s.dw, b)
+                    plane = planes + b * group_C * band_pixels
                     if taps == 0:
-                        memset(planes, 0, group_C * band_pixels * sizeof(real))
+                        memset(plane, 0, group_C * band_pixels * sizeof(real))
                     else:
                         outer_product(
                             weight, margined + g * group_F * dy_plane, offset, group_F * taps,
-                            <const real *> NULL, planes, band_pixels, group_C, n_pixels,
+                            <const real *> NULL, plane, band_pixels, group_C, n_pixels,
                         )
-                    _plane_to_image(job, planes, band_pixels, group_C, row, n_rows, a, b, dx)
                     weight += group_C * group_F * taps
                     offset += group_F * taps
+                _planes_to_image(job, planes, band_pixels, group_C, row, n_rows, a, dx)
 
 
 # How many of K taps fall into plane a.
@@ -182,14 +205,14 @@ def conv2d_backward_input(
     job.width = max(s.OW + job.margin_w, (s.W + pw - 1) // sw + 1)
     job.first_row = ph // sh
     job.n_rows = (s.H + ph - 1) // sh + 1 - job.first_row
-    row_bytes = (s.F + s.C // groups) * job.width * sizeof(real)
+    row_bytes = (s.F + sw * (s.C // groups)) * job.width * sizeof(real)
     job.n_bands = max(1, (job.n_rows * row_bytes) // BAND_BYTES, FEWEST_BANDS // s.N)
     job.band_rows = (job.n_rows - 1) // min(job.n_bands, job.n_rows) + 1
     job.n_bands = (job.n_rows - 1) // job.band_rows + 1
 
     worker_numbers = (
         s.F * ((job.band_rows + job.margin_h) * job.width + job.margin_w)
-        + s.C // groups * job.band_rows * job.width + 15
+        + sw * (s.C // groups) * job.band_rows * job.width + 15
     ) // 16 * 16
     cdef Py_ssize_t n_offsets = s.F // groups * s.KH * s.KW
     cdef real *memory = <real *> allocate(

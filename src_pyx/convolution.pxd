@@ -16,9 +16,12 @@ these planes, and a convolution multiplies by it without making it. The price is
 the end of each row (width - OW) that are computed and thrown away.
 """
 
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from cnn_core.kernel_api cimport real
+
+cdef extern from "vectors.h" nogil:
+    void copy_row(void *to, const void *source, size_t n_bytes) noexcept
 
 cdef struct Shape:
     Py_ssize_t N, C, H, W             # input
@@ -59,7 +62,7 @@ cdef inline void copy_planes(
                         for j in range(begin):
                             planes[j] = 0
                         if s.sw == 1:
-                            memcpy(planes + begin, source + begin, (end - begin) * sizeof(real))
+                            copy_row(planes + begin, source + begin, (end - begin) * sizeof(real))
                         elif s.sw == 2:     # a stride that the compiler knows
                             for j in range(begin, end):
                                 planes[j] = source[2 * j]

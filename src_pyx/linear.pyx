@@ -6,12 +6,17 @@ All three products run on the tiles of simd/tiles.h, on the arrays as they lie:
     dx      = dy weight sums over o: rows of weight, scaled by dy          outer tile
     dweight = dy^T x sums over n: rows of x, scaled by dy                  outer tile
 
+The outer products take some columns of the rows at a time, copied so that they lie together: rows of
+a large matrix are pages apart, more of them than a core keeps addresses of.
+
 Blocks depend on the shapes alone, and each output number is summed by one thread.
 
 Contract, guaranteed by cnn_core.functional and not checked again here: shapes fit together, arrays
 are C-contiguous and not empty, outputs do not overlap inputs. Every element of the outputs is
 written.
 """
+
+from libc.string cimport memcpy
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
 from tiles cimport dot_product, outer_product, packed_index
@@ -22,7 +27,8 @@ cdef enum:
     ROWS = 24                           # of x that a task takes: a multiple of the tiles' heights
     OUTPUTS = 96                        # of y's columns
     INPUTS = 1024                       # summed at once: x's block stays in the second-level cache
-    COLUMNS = 512                       # of dx and dweight
+    COLUMNS = 128                       # of dx and dweight
+    OUTER_BLOCK = 240                   # rows of dx and dweight, a multiple of the tiles' heights
 
 
 cdef struct Job:
@@ -63,14 +69,19 @@ cdef void _dot_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *s
 
 
 cdef void _outer_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t item, row, n_rows, column, n_columns
+    cdef Py_ssize_t item, row, n_rows, column, n_columns, k
     for item in range(first, last):
-        row = item // job.column_blocks * ROWS      # whole panels of the packed matrix
-        n_rows = min(ROWS, job.n_rows - row)
+        row = item // job.column_blocks * OUTER_BLOCK       # whole panels of the packed matrix
+        n_rows = min(OUTER_BLOCK, job.n_rows - row)
         column = item % job.column_blocks * job.n_columns // job.column_blocks
         n_columns = (item % job.column_blocks + 1) * job.n_columns // job.column_blocks - column
+        for k in range(job.n_sum):
+            memcpy(
+                scratch + k * COLUMNS, <const real *> job.b + k * job.n_columns + column,
+                n_columns * sizeof(real),
+            )
         outer_product(
-            <const real *> job.a + row * job.n_sum, <const real *> job.b + column, job.offset, job.n_sum,
+            <const real *> job.a + row * job.n_sum, <const real *> scratch, job.offset, job.n_sum,
             <const real *> NULL, <real *> job.y + row * job.n_columns + column, job.n_columns, n_rows,
             n_columns,
         )
@@ -110,23 +121,25 @@ cdef int _outer(
     Py_ssize_t n_rows, Py_ssize_t n_sum, Py_ssize_t n_columns, int n_threads,
 ) except -1 nogil:
     cdef Job job
-    cdef Py_ssize_t m, k
+    cdef Py_ssize_t m, k, worker_numbers = n_sum * COLUMNS
     cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(
-        n_sum * sizeof(Py_ssize_t) + n_rows * n_sum * sizeof(real)
+        (n_sum + 7) // 8 * 8 * sizeof(Py_ssize_t)
+        + (n_threads * worker_numbers + n_rows * n_sum) * sizeof(real)
     )
     if offset is NULL:
         raise MemoryError("linear_backward: no memory for its working buffers")
-    cdef real *packed = <real *> (offset + n_sum)
+    cdef real *scratch = <real *> (offset + (n_sum + 7) // 8 * 8)
+    cdef real *packed = scratch + n_threads * worker_numbers
     for k in range(n_sum):
-        offset[k] = k * n_columns
+        offset[k] = k * COLUMNS
         for m in range(n_rows):
             packed[packed_index(m, k, n_rows, n_sum)] = matrix[m * row_stride + k * step_stride]
     job.a, job.b, job.y, job.offset = packed, b, y, offset
     job.n_rows, job.n_columns, job.n_sum = n_rows, n_columns, n_sum
-    job.column_blocks = _blocks(n_columns, COLUMNS)
+    job.column_blocks = (n_columns + COLUMNS - 1) // COLUMNS
     parallel_for(
-        <task> &_outer_blocks[real], &job, (n_rows + ROWS - 1) // ROWS * job.column_blocks, 1,
-        NULL, 0, n_threads,
+        <task> &_outer_blocks[real], &job, (n_rows + OUTER_BLOCK - 1) // OUTER_BLOCK * job.column_blocks, 1,
+        scratch, worker_numbers * sizeof(real), n_threads,
     )
     release(offset)
     return 0

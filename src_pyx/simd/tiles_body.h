@@ -122,12 +122,19 @@ ALWAYS_INLINE void TYPED(dot_tile)(const int rows, const int taps, const REAL *a
     }
     UNROLLED for (int m = 0; m < rows; m++)
         UNROLLED for (int k = 0; k < taps; k++) {
-            REAL total = tail[m][k];
-            for (int lane = 0; lane < LANES; lane++)
-                total += sum[m][k][lane];
-            y[m * y_stride + k] += total;
+            y[m * y_stride + k] += TYPED(sum_lanes)(sum[m][k]) + tail[m][k];
         }
 }
+
+#define DOT_CASE(TAPS)                                                                            \
+    case TAPS:                                                                                    \
+        if (rows == DOT_ROWS)                                                                     \
+            TYPED(dot_tile)(DOT_ROWS, TAPS, a + m * a_stride, a_stride, x, offset + k, n_q, n_images, \
+                            a_image, x_image, y + m * y_stride + k, y_stride);                    \
+        else                                                                                      \
+            TYPED(dot_tile)(1, TAPS, a + m * a_stride, a_stride, x, offset + k, n_q, n_images, a_image, \
+                            x_image, y + m * y_stride + k, y_stride);                             \
+        break;
 
 /* y (n_m, n_k) in rows y_stride apart: added to.  Row m of a starts at a + m * a_stride.  Sums
    over q of n_images images, which lie a_image and x_image apart. */
@@ -136,29 +143,26 @@ static void TYPED(dot_product)(const REAL *a, ptrdiff_t a_stride, const REAL *x,
                                ptrdiff_t a_image, ptrdiff_t x_image, REAL *y, ptrdiff_t y_stride,
                                ptrdiff_t n_m, ptrdiff_t n_k)
 {
-#define DOT(ROWS, TAPS)                                                                           \
-    TYPED(dot_tile)(ROWS, TAPS, a + m * a_stride, a_stride, x, offset + k, n_q, n_images, a_image,  \
-                    x_image, y + m * y_stride + k, y_stride)
-    for (ptrdiff_t k = 0; k < n_k;) {
-        int full = n_k - k >= DOT_TAPS;
+    const ptrdiff_t n_tiles = (n_k + DOT_TAPS - 1) / DOT_TAPS;
+    for (ptrdiff_t tile = 0; tile < n_tiles; tile++) {
+        ptrdiff_t k = tile * n_k / n_tiles;
+        ptrdiff_t taps = (tile + 1) * n_k / n_tiles - k; /* much the same for each */
         for (ptrdiff_t m = 0; m < n_m;) {
-            if (n_m - m >= DOT_ROWS) {
-                if (full)
-                    DOT(DOT_ROWS, DOT_TAPS);
-                else
-                    DOT(DOT_ROWS, 1);
-                m += DOT_ROWS;
-            } else {
-                if (full)
-                    DOT(1, DOT_TAPS);
-                else
-                    DOT(1, 1);
-                m += 1;
+            ptrdiff_t rows = n_m - m >= DOT_ROWS ? DOT_ROWS : 1;
+            switch (taps) {
+                DOT_CASE(1)
+                DOT_CASE(2)
+                DOT_CASE(3)
+                DOT_CASE(4)
+#if DOT_TAPS > 4
+                DOT_CASE(5)
+                DOT_CASE(6)
+#endif
             }
+            m += rows;
         }
-        k += full ? DOT_TAPS : 1;
     }
-#undef DOT
 }
+#undef DOT_CASE
 
 #undef LANES

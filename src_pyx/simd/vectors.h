@@ -5,6 +5,7 @@
 #define CNN_CORE_VECTORS_H
 
 #include <stddef.h>
+#include <string.h>
 
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
@@ -23,5 +24,53 @@ typedef double unaligned_f64 __attribute__((vector_size(VECTOR_BYTES), aligned(8
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16")
+
+/* memcpy for a row of an image: some hundred bytes, for which a call costs more than the copy. */
+ALWAYS_INLINE void copy_row(void *to, const void *from, size_t n_bytes)
+{
+    if (n_bytes < VECTOR_BYTES) {
+        memcpy(to, from, n_bytes);
+        return;
+    }
+    for (size_t i = 0; i + VECTOR_BYTES <= n_bytes; i += VECTOR_BYTES)
+        memcpy((char *)to + i, (const char *)from + i, VECTOR_BYTES);
+    memcpy((char *)to + n_bytes - VECTOR_BYTES, (const char *)from + n_bytes - VECTOR_BYTES, VECTOR_BYTES);
+}
+
+/* The sum of a vector's lanes: the halves, then their halves, ... */
+#if VECTOR_BYTES == 64
+ALWAYS_INLINE float sum_lanes_f32(vector_f32 v)
+{
+    v += __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11);
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+    return v[0] + v[1];
+}
+ALWAYS_INLINE double sum_lanes_f64(vector_f64 v)
+{
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+    return v[0] + v[1];
+}
+#elif VECTOR_BYTES == 32
+ALWAYS_INLINE float sum_lanes_f32(vector_f32 v)
+{
+    v += __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3);
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5);
+    return v[0] + v[1];
+}
+ALWAYS_INLINE double sum_lanes_f64(vector_f64 v)
+{
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1);
+    return v[0] + v[1];
+}
+#else
+ALWAYS_INLINE float sum_lanes_f32(vector_f32 v)
+{
+    v += __builtin_shufflevector(v, v, 2, 3, 0, 1);
+    return v[0] + v[1];
+}
+ALWAYS_INLINE double sum_lanes_f64(vector_f64 v) { return v[0] + v[1]; }
+#endif
 
 #endif
