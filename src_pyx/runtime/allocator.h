@@ -12,11 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #include "os_threads.h"
 
 #define ALLOCATOR_ALIGNMENT 64
 #define ALLOCATOR_CLASSES 256
+#define HUGE_PAGE ((size_t)1 << 21)
 
 /* Sits in the 64 bytes before the memory it describes. */
 typedef struct block {
@@ -105,6 +109,22 @@ static int size_class(size_t bytes, size_t *class_bytes)
     return index;
 }
 
+/* Large blocks lie on huge pages where the system has them to give (Linux, if it is asked): a kernel
+   that walks through many planes at once then needs few page addresses instead of one for each. */
+static void *system_memory(size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    void *memory;
+    if (bytes >= 2 * HUGE_PAGE) {
+        if (posix_memalign(&memory, HUGE_PAGE, bytes) != 0)
+            return NULL;
+        madvise(memory, bytes, MADV_HUGEPAGE); /* no is an answer, too */
+        return memory;
+    }
+#endif
+    return malloc(bytes);
+}
+
 static void *allocator_allocate(size_t bytes)
 {
     size_t class_bytes;
@@ -123,7 +143,7 @@ static void *allocator_allocate(size_t bytes)
     if (b != NULL)
         return (char *)b + ALLOCATOR_ALIGNMENT;
 
-    start = malloc(class_bytes + 2 * ALLOCATOR_ALIGNMENT);
+    start = system_memory(class_bytes + 2 * ALLOCATOR_ALIGNMENT);
     if (start == NULL) {
         mutex_lock(&allocator.mutex);
         allocator.in_use -= class_bytes;
