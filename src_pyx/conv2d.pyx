@@ -6,7 +6,8 @@ How it runs, an image (or a band of an image's rows) at a time:
    unless the input already is: stride 1, no padding.
 2. ``outer_product`` multiplies: each tile of 6 filters x 2 vectors of pixels stays in registers
    for all taps (simd/tiles.h).
-3. The rows are cropped to the output's width, unless none is wider.
+3. The rows are finished: cropped to the output's width, then ReLU and 2x2 max pooling if asked for,
+   unless there is nothing to do.
 
 Contract, guaranteed by cnn_core.functional and not checked again here: shapes fit together, arrays
 are C-contiguous, the output does not overlap the inputs and is not empty.
@@ -34,12 +35,15 @@ cdef struct Job:
     Py_ssize_t n_bands, band_rows       # an image's rows, cut
     Py_ssize_t width, plane             # of the planes
     Py_ssize_t planes_numbers           # in all planes of a band; 0: the input serves as it is
-    bint crops                          # rows are wider than the output's
+    bint relu, pool
+    bint finishes                       # rows are not yet those of y
 
 
 cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef const Shape *s = &job.s
-    cdef Py_ssize_t item, n, row, n_rows, n_pixels, g, f, i, y_stride
+    cdef Py_ssize_t item, n, row, n_rows, n_pixels, g, f, wide_stride
+    cdef Py_ssize_t shrink = 2 if job.pool else 1
+    cdef Py_ssize_t plane = (s.OH // shrink) * (s.OW // shrink)
     cdef Py_ssize_t group_F = s.F // s.groups
     cdef Py_ssize_t group_planes = (s.C // s.groups) * (
         planes_along(s.KH, s.sh, s.dh) * planes_along(s.KW, s.sw, s.dw) * job.plane
@@ -62,60 +66,89 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
         else:
             planes += row * s.W
 
-        y = <real *> job.y + (n * s.F * s.OH + row) * s.OW
-        wide = scratch + job.planes_numbers if job.crops else y
-        y_stride = job.band_rows * job.width if job.crops else s.OH * s.OW
+        y = <real *> job.y + n * s.F * plane + (row // shrink) * (s.OW // shrink)
+        wide = scratch + job.planes_numbers if job.finishes else y
+        wide_stride = job.band_rows * job.width if job.finishes else plane
         for g in range(s.groups):
             bias = <const real *> job.bias + g * group_F if job.bias else NULL
             outer_product(
                 <const real *> job.weight + g * group_F * job.K, planes + g * group_planes, job.offset, job.K,
-                bias, wide + g * group_F * y_stride, y_stride, group_F, n_pixels,
+                bias, wide + g * group_F * wide_stride, wide_stride, group_F, n_pixels,
             )
-        if job.crops:
+        if job.finishes:
             for f in range(s.F):
-                for i in range(n_rows):
-                    copy_row(
-                        y + (f * s.OH + i) * s.OW, wide + f * y_stride + i * job.width, s.OW * sizeof(real)
-                    )
+                _finish(job, wide + f * wide_stride, n_rows, y + f * plane)
 
 
-cdef void _pack(const Shape *s, Py_ssize_t K, const real *weight, real *packed) noexcept nogil:
-    cdef Py_ssize_t group_F = s.F // s.groups, _group, f, k
-    for _group in range(s.groups):
-        for f in range(group_F):
-            for k in range(K):
-                packed[packed_index(f, k, group_F, K)] = weight[f * K + k]
-        weight += group_F * K
-        packed += group_F * K
+# Rows of one filter from the planes' width to y.
+cdef inline void _finish(const Job *job, const real *wide, Py_ssize_t n_rows, real *y) noexcept nogil:
+    cdef Py_ssize_t i, width = job.s.OW
+    if job.pool:
+        for i in range(n_rows // 2):
+            _pool_rows(wide + 2 * i * job.width, wide + (2 * i + 1) * job.width, width // 2, job.relu, y)
+            y += width // 2
+    elif job.relu:
+        for i in range(n_rows):
+            _relu_row(wide + i * job.width, width, y)
+            y += width
+    else:
+        for i in range(n_rows):
+            copy_row(y, wide + i * job.width, width * sizeof(real))
+            y += width
+
+
+cdef inline void _relu_row(const real *restrict x, Py_ssize_t n, real *restrict y) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        y[j] = 0 if x[j] <= 0 else x[j]
+
+
+cdef inline void _pool_rows(
+    const real *restrict upper, const real *restrict lower, Py_ssize_t n, bint relu, real *restrict y,
+) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real best
+    for j in range(n):
+        best = _larger(_larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1]))
+        y[j] = 0 if relu and best <= 0 else best
+
+
+cdef inline real _larger(real a, real b) noexcept nogil:
+    return b if (b > a) | (b != b) else a                   # NaN wins
 
 
 def conv2d(
     const real[:, :, :, ::1] x,         # IN   (N, C, H, W)
-    const real[:, :, :, ::1] weight,    # IN   (F, C / groups, KH, KW)
+    const real[::1] packed,             # IN   the weight (F, C / groups, KH, KW), by pack_conv2d
     const real[::1] bias,               # IN   (F,), or None
-    real[:, :, :, ::1] y,               # OUT  (N, F, OH, OW)
-    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t ph, Py_ssize_t pw, Py_ssize_t dh, Py_ssize_t dw,
-    Py_ssize_t groups, int n_threads,
+    real[:, :, :, ::1] y,               # OUT  (N, F, OH, OW); (N, F, OH // 2, OW // 2) with pool
+    Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t ph, Py_ssize_t pw,
+    Py_ssize_t dh, Py_ssize_t dw, Py_ssize_t groups, bint relu, bint pool, int n_threads,
 ):
     """Fill ``y``; bands of rows are shared among threads."""
     cdef Job job
     cdef Shape *s = &job.s
     cdef Py_ssize_t row_bytes, n_planes
-    s.N, s.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    s.F, s.OH, s.OW = y.shape[1], y.shape[2], y.shape[3]
-    s.KH, s.KW, s.sh, s.sw, s.ph, s.pw = weight.shape[2], weight.shape[3], sh, sw, ph, pw
+    s.N, s.C, s.H, s.W, s.F = x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1]
+    s.KH, s.KW, s.sh, s.sw, s.ph, s.pw = KH, KW, sh, sw, ph, pw
     s.dh, s.dw, s.groups = dh, dw, groups
-    job.x, job.y = &x[0, 0, 0, 0], &y[0, 0, 0, 0]
+    s.OH = (s.H + 2 * ph - dh * (KH - 1) - 1) // sh + 1
+    s.OW = (s.W + 2 * pw - dw * (KW - 1) - 1) // sw + 1
+    if pool:                            # an odd last row is in no window
+        s.OH -= s.OH % 2
+    job.x, job.y, job.weight, job.relu, job.pool = &x[0, 0, 0, 0], &y[0, 0, 0, 0], &packed[0], relu, pool
     job.bias = &bias[0] if bias is not None else NULL
-    job.K = weight.shape[1] * s.KH * s.KW
+    job.K = s.C // groups * KH * KW
 
     job.width = s.OW + reach(s.KW, sw, dw)
     n_planes = s.C * planes_along(s.KH, sh, dh) * planes_along(s.KW, sw, dw)
     row_bytes = (n_planes + s.F) * job.width * sizeof(real)
     job.n_bands = max(1, (s.OH * row_bytes) // BAND_BYTES, FEWEST_BANDS // s.N)
     job.band_rows = (s.OH - 1) // min(job.n_bands, s.OH) + 1
+    if pool:
+        job.band_rows += job.band_rows % 2
     job.n_bands = (s.OH - 1) // job.band_rows + 1
-    job.crops = job.width != s.OW
+    job.finishes = job.width != s.OW or relu or pool
     if sh == 1 and sw == 1 and ph == 0 and pw == 0:
         job.plane = s.H * s.W           # the width is W itself
         job.planes_numbers = 0
@@ -124,25 +157,40 @@ def conv2d(
         job.planes_numbers = n_planes * job.plane
 
     cdef Py_ssize_t worker_numbers = job.planes_numbers
-    if job.crops:
+    if job.finishes:
         worker_numbers += s.F * job.band_rows * job.width
     worker_numbers = (worker_numbers + 15) // 16 * 16
-    cdef real *memory = <real *> allocate(
-        (s.F * job.K + n_threads * worker_numbers) * sizeof(real) + (job.K + 8) * sizeof(Py_ssize_t)
+    cdef Py_ssize_t n_offsets = (job.K + 7) // 8 * 8        # what follows stays aligned
+    cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(
+        n_offsets * sizeof(Py_ssize_t) + n_threads * worker_numbers * sizeof(real)
     )
-    if memory is NULL:
+    if offset is NULL:
         raise MemoryError("conv2d: no memory for its working buffers")
-    cdef real *scratch = memory
-    cdef real *packed = scratch + n_threads * worker_numbers
-    cdef Py_ssize_t *offset = <Py_ssize_t *> (
-        (<size_t> (packed + s.F * job.K) + sizeof(Py_ssize_t) - 1) // sizeof(Py_ssize_t) * sizeof(Py_ssize_t)
-    )
-    job.weight, job.offset = packed, offset
+    cdef real *scratch = <real *> (offset + n_offsets)
+    job.offset = offset
     with nogil:
-        _pack(s, job.K, &weight[0, 0, 0, 0], packed)
         tap_offsets(s, job.width, job.plane, offset)
         parallel_for(
             <task> &_bands[real], &job, s.N * job.n_bands, 1,
             scratch, worker_numbers * sizeof(real), n_threads,
         )
-        release(memory)
+        release(offset)
+
+
+def pack_conv2d(
+    const real[:, :, :, ::1] weight,    # IN   (F, C / groups, KH, KW)
+    real[::1] packed,                   # OUT  as long as weight has numbers
+    Py_ssize_t groups,
+):
+    """Fill ``packed`` with the weight in the order in which ``conv2d`` reads it."""
+    cdef Py_ssize_t group_F = weight.shape[0] // groups, K = weight.shape[1] * weight.shape[2] * weight.shape[3]
+    cdef Py_ssize_t group, f, k
+    cdef const real *source = &weight[0, 0, 0, 0]
+    cdef real *to = &packed[0]
+    with nogil:
+        for group in range(groups):
+            for f in range(group_F):
+                for k in range(K):
+                    to[packed_index(f, k, group_F, K)] = source[f * K + k]
+            source += group_F * K
+            to += group_F * K

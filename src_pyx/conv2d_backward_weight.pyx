@@ -153,7 +153,7 @@ cdef void _lanes_to_weight(const Job *job, const real *total, const real *no_bia
     for g in range(job.s.groups):
         for b in range(job.n_blocks):
             channels_to_planes(
-                total + (g * job.K * job.n_blocks + b) * lanes, 1, job.n_blocks - 1, no_bias,
+                total + (g * job.K * job.n_blocks + b) * lanes, 1, job.n_blocks - 1, no_bias, False,
                 group_F - b * lanes, job.K, job.K,
                 <real *> job.dweight + (g * group_F + b * lanes) * job.K,
             )

@@ -13,12 +13,12 @@ cdef extern from "taps.h" nogil:
         Py_ssize_t gap, double *to,
     ) noexcept
     void channels_to_planes_f32(
-        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, Py_ssize_t n_channels,
-        Py_ssize_t n, Py_ssize_t plane, float *y,
+        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
+        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, float *y,
     ) noexcept
     void channels_to_planes_f64(
-        const double *source, Py_ssize_t width, Py_ssize_t gap, const double *bias, Py_ssize_t n_channels,
-        Py_ssize_t n, Py_ssize_t plane, double *y,
+        const double *source, Py_ssize_t width, Py_ssize_t gap, const double *bias, bint relu,
+        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, double *y,
     ) noexcept
     void taps_product_f32(
         const float *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k,
@@ -57,13 +57,13 @@ cdef inline void planes_to_channels(
 
 
 cdef inline void channels_to_planes(
-    const real *source, Py_ssize_t width, Py_ssize_t gap, const real *bias, Py_ssize_t n_channels,
-    Py_ssize_t n, Py_ssize_t plane, real *y,
+    const real *source, Py_ssize_t width, Py_ssize_t gap, const real *bias, bint relu,
+    Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, real *y,
 ) noexcept nogil:
     if real is float:
-        channels_to_planes_f32(source, width, gap, bias, n_channels, n, plane, y)
+        channels_to_planes_f32(source, width, gap, bias, relu, n_channels, n, plane, y)
     else:
-        channels_to_planes_f64(source, width, gap, bias, n_channels, n, plane, y)
+        channels_to_planes_f64(source, width, gap, bias, relu, n_channels, n, plane, y)
 
 
 cdef inline void taps_product(

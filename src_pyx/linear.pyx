@@ -26,6 +26,8 @@ import_kernel_api()
 cdef enum:
     ROWS = 24                           # of x that a task takes: a multiple of the tiles' heights
     OUTPUTS = 96                        # of y's columns
+    FEWEST_BLOCKS = 8                   # of y
+    SMALL_BLOCK = 12                    # outputs, but no fewer
     INPUTS = 1024                       # summed at once: x's block stays in the second-level cache
     COLUMNS = 128                       # of dx and dweight
     OUTER_BLOCK = 240                   # rows of dx and dweight, a multiple of the tiles' heights
@@ -40,6 +42,7 @@ cdef struct Job:
     Py_ssize_t n_rows, n_columns        # of y
     Py_ssize_t n_sum                    # numbers under each sum
     Py_ssize_t column_blocks
+    bint relu
 
 
 cdef inline Py_ssize_t _blocks(Py_ssize_t size, Py_ssize_t block) noexcept nogil:
@@ -66,6 +69,11 @@ cdef void _dot_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *s
                 x + start, job.n_sum, <const real *> job.b + start, job.offset + column,
                 min(INPUTS, job.n_sum - start), 1, 0, 0, y, job.n_columns, n_rows, n_columns,
             )
+        if job.relu:
+            for i in range(n_rows):
+                for j in range(n_columns):
+                    if y[i * job.n_columns + j] <= 0:
+                        y[i * job.n_columns + j] = 0
 
 
 cdef void _outer_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
@@ -92,9 +100,9 @@ def linear(
     const real[:, ::1] weight,          # IN   (O, I)
     const real[::1] bias,               # IN   (O,), or None
     real[:, ::1] y,                     # OUT  (N, O)
-    int n_threads,
+    bint relu, int n_threads,
 ):
-    """Fill ``y``; blocks of it are shared among threads."""
+    """Fill ``y``, with zero for what is not above it if ``relu``; blocks of it are shared among threads."""
     cdef Job job
     cdef Py_ssize_t o, n_outputs = weight.shape[0]
     cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(n_outputs * sizeof(Py_ssize_t))
@@ -105,7 +113,12 @@ def linear(
     job.a, job.b, job.y, job.offset = &x[0, 0], &weight[0, 0], &y[0, 0], offset
     job.bias = &bias[0] if bias is not None else NULL
     job.n_rows, job.n_columns, job.n_sum = x.shape[0], n_outputs, x.shape[1]
-    job.column_blocks = _blocks(job.n_columns, OUTPUTS)
+    job.relu = relu
+    # a small batch is cut by its outputs, so that threads have something to share
+    job.column_blocks = max(
+        _blocks(job.n_columns, OUTPUTS),
+        min(FEWEST_BLOCKS // _blocks(job.n_rows, ROWS), job.n_columns // SMALL_BLOCK),
+    )
     with nogil:
         parallel_for(
             <task> &_dot_blocks[real], &job, _blocks(job.n_rows, ROWS) * job.column_blocks, 1,

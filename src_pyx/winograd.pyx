@@ -4,8 +4,9 @@ A chunk of tiles at a time (simd/winograd.h has the algebra and the register til
 
 1. ``transform_input``: the chunk's pixels with channels side by side, then V = B^T d B: 36 matrices
    (tiles, channels) that stay in the second-level cache;
-2. ``winograd_product``: M = V U, with U = G g G^T of the weight, made once a call;
-3. ``transform_output``: A^T M A, and back to planes, with the bias added.
+2. ``winograd_product``: M = V U, with U = G g G^T of the weight, which ``pack_winograd`` makes;
+3. ``transform_output``: A^T M A, and back to planes, with the bias added, and ReLU and 2x2 max pooling
+   if asked for.
 
 Filters are taken some at a time, so that M does not grow with their number. The price of the
 algorithm is rounding: some ten times that of the direct sum, which is still in the sixth digit.
@@ -43,10 +44,9 @@ cdef struct Job:
     Tiles tiles
     const float *x                      # (N, C, H, W): input, or the gradient that comes back
     float *y                            # (N, F, OH, OW)
-    const float *weight                 # (F, C, 3, 3), (C, F, 3, 3) if turned
-    bint turned
+    bint relu, pool
     const float *bias                   # one for each lane of each block of filters
-    float *U                            # (36, blocks of filters, C, lane)
+    const float *U                      # (36, blocks of filters, C, lane)
     Py_ssize_t C, F
     Py_ssize_t V_part, M_part, U_part   # from one of the 36 to the next
 
@@ -73,8 +73,8 @@ cdef void _chunks(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scrat
                 )
             for b in range(n_blocks):
                 transform_output(
-                    s, M + b * block, job.M_part, job.bias + (first + b) * CHANNEL_LANES, job.F,
-                    (first + b) * CHANNEL_LANES, chunk, pixels, job.y,
+                    s, M + b * block, job.M_part, job.bias + (first + b) * CHANNEL_LANES, job.relu,
+                    job.pool, job.F, (first + b) * CHANNEL_LANES, chunk, pixels, job.y,
                 )
 
 
@@ -82,8 +82,67 @@ cdef inline Py_ssize_t _blocks_at_once() noexcept nogil:
     return FILTERS_AT_ONCE // CHANNEL_LANES
 
 
+def winograd(
+    const float[:, :, :, ::1] x,        # IN   (N, C, H, W)
+    const float[::1] packed,            # IN   by pack_winograd
+    const float[::1] bias,              # IN   (F,), or None
+    float[:, :, :, ::1] y,              # OUT  (N, F, OH, OW); (N, F, OH // 2, OW // 2) with pool
+    Py_ssize_t ph, Py_ssize_t pw, bint relu, bint pool, int n_threads,
+):
+    """Fill ``y``; chunks of tiles are shared among threads."""
+    cdef Job job
+    cdef Tiles *s = &job.tiles
+    job.x, job.U, job.y, job.relu, job.pool = &x[0, 0, 0, 0], &packed[0], &y[0, 0, 0, 0], relu, pool
+    s.N, job.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+    job.F, s.OH, s.OW, s.ph, s.pw = y.shape[1], s.H + 2 * ph - 2, s.W + 2 * pw - 2, ph, pw
+    if pool:                            # an odd last row is in no window
+        s.OH -= s.OH % 2
+    cdef Py_ssize_t filters_at_once = min(blocks_of(job.F), _blocks_at_once())
+    cdef Py_ssize_t tile_bytes = (
+        36 * (blocks_of(job.C) + filters_at_once) * CHANNEL_LANES * sizeof(float)
+    )
+    cdef Py_ssize_t n_tiles = s.N * ((s.OH + 3) // 4) * ((s.OW + 3) // 4)
+    cut_into_chunks(s, min(n_tiles // FEWEST_CHUNKS, max(FEWEST_TILES, CHUNK_BYTES // tile_bytes)))
+    job.V_part = part_numbers(s, blocks_of(job.C))
+    job.M_part = part_numbers(s, filters_at_once)
+    job.U_part = _part_of_packed(job.F, job.C)
+
+    cdef Py_ssize_t worker_numbers = (
+        (pixel_numbers(s) + 36 * (job.V_part + job.M_part) + 15) // 16 * 16
+    )
+    cdef Py_ssize_t bias_numbers = blocks_of(job.F) * CHANNEL_LANES
+    cdef float *scratch = <float *> allocate((n_threads * worker_numbers + bias_numbers) * sizeof(float))
+    if scratch is NULL:
+        raise MemoryError("conv2d: no memory for its working buffers")
+    cdef float *bias_of_lanes = scratch + n_threads * worker_numbers
+    job.bias = bias_of_lanes
+    memset(bias_of_lanes, 0, bias_numbers * sizeof(float))
+    if bias is not None:
+        memcpy(bias_of_lanes, &bias[0], job.F * sizeof(float))
+    with nogil:
+        parallel_for(
+            <task> &_chunks, &job, n_chunks(s), 1, scratch, worker_numbers * sizeof(float), n_threads
+        )
+        release(scratch)
+
+
+# ---- the weight, transformed ----
+
+cdef struct PackJob:
+    const float *weight                 # (F, C, 3, 3), (C, F, 3, 3) if turned
+    float *U                            # (36, blocks of filters, C, lane)
+    Py_ssize_t C, F, U_part
+    bint turned
+
+
+cdef inline Py_ssize_t _part_of_packed(Py_ssize_t F, Py_ssize_t C) noexcept nogil:
+    return (blocks_of(F) * C + 1) * CHANNEL_LANES
+
+
 # U = G g G^T: items are channels of blocks of filters.
-cdef void _transform_filters(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scratch) noexcept nogil:
+cdef void _transform_filters(
+    const PackJob *job, Py_ssize_t begin, Py_ssize_t end, float *scratch
+) noexcept nogil:
     cdef Py_ssize_t item, c, f, lane, k
     cdef float[9 * 16] g                # (9, lane)
     cdef const float *weight
@@ -102,52 +161,26 @@ cdef void _transform_filters(const Job *job, Py_ssize_t begin, Py_ssize_t end, f
         winograd_filter(g, job.U + item * CHANNEL_LANES, job.U_part)
 
 
-def winograd(
-    const float[:, :, :, ::1] x,        # IN   (N, C, H, W)
+def packed_size(Py_ssize_t F, Py_ssize_t C):
+    """The length of what ``pack_winograd`` fills."""
+    return 36 * _part_of_packed(F, C)
+
+
+def pack_winograd(
     const float[:, :, :, ::1] weight,   # IN   (F, C, 3, 3); (C, F, 3, 3) if turned
-    const float[::1] bias,              # IN   (F,), or None
-    float[:, :, :, ::1] y,              # OUT  (N, F, OH, OW)
-    Py_ssize_t ph, Py_ssize_t pw, bint turned, int n_threads,
+    float[::1] packed,                  # OUT  (packed_size(F, C),)
+    bint turned, int n_threads,
 ):
-    """Fill ``y``; chunks of tiles are shared among threads.
+    """Fill ``packed`` with the weight as ``winograd`` takes it; channels are shared among threads.
 
     ``turned`` rotates and transposes the filters: with dy for x and 2 - padding for the padding,
-    ``y`` is then the gradient with respect to the input.
+    ``winograd`` then gives the gradient with respect to the input.
     """
-    cdef Job job
-    cdef Tiles *s = &job.tiles
-    job.x, job.y, job.weight, job.turned = &x[0, 0, 0, 0], &y[0, 0, 0, 0], &weight[0, 0, 0, 0], turned
-    s.N, job.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    job.F, s.OH, s.OW, s.ph, s.pw = y.shape[1], y.shape[2], y.shape[3], ph, pw
-    cdef Py_ssize_t filters_at_once = min(blocks_of(job.F), _blocks_at_once())
-    cdef Py_ssize_t tile_bytes = (
-        36 * (blocks_of(job.C) + filters_at_once) * CHANNEL_LANES * sizeof(float)
-    )
-    cdef Py_ssize_t n_tiles = s.N * ((s.OH + 3) // 4) * ((s.OW + 3) // 4)
-    cut_into_chunks(s, min(n_tiles // FEWEST_CHUNKS, max(FEWEST_TILES, CHUNK_BYTES // tile_bytes)))
-    job.V_part = part_numbers(s, blocks_of(job.C))
-    job.M_part = part_numbers(s, filters_at_once)
-    job.U_part = (blocks_of(job.F) * job.C + 1) * CHANNEL_LANES
-
-    cdef Py_ssize_t worker_numbers = (
-        (pixel_numbers(s) + 36 * (job.V_part + job.M_part) + 15) // 16 * 16
-    )
-    cdef Py_ssize_t bias_numbers = blocks_of(job.F) * CHANNEL_LANES
-    cdef float *scratch = <float *> allocate(
-        (n_threads * worker_numbers + bias_numbers + 36 * job.U_part) * sizeof(float)
-    )
-    if scratch is NULL:
-        raise MemoryError("conv2d: no memory for its working buffers")
-    cdef float *bias_of_lanes = scratch + n_threads * worker_numbers
-    job.bias, job.U = bias_of_lanes, bias_of_lanes + bias_numbers
-    memset(bias_of_lanes, 0, bias_numbers * sizeof(float))
-    if bias is not None:
-        memcpy(bias_of_lanes, &bias[0], job.F * sizeof(float))
+    cdef PackJob job
+    job.weight, job.U, job.turned = &weight[0, 0, 0, 0], &packed[0], turned
+    job.F, job.C = weight.shape[1 if turned else 0], weight.shape[0 if turned else 1]
+    job.U_part = _part_of_packed(job.F, job.C)
     with nogil:
         parallel_for(
             <task> &_transform_filters, &job, blocks_of(job.F) * job.C, 64, NULL, 0, n_threads
         )
-        parallel_for(
-            <task> &_chunks, &job, n_chunks(s), 1, scratch, worker_numbers * sizeof(float), n_threads
-        )
-        release(scratch)

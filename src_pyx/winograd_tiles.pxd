@@ -17,13 +17,14 @@ cdef extern from "winograd.h" nogil:
         Py_ssize_t gap, float *to,
     ) noexcept
     void channels_to_planes "channels_to_planes_f32"(
-        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, Py_ssize_t n_channels,
-        Py_ssize_t n, Py_ssize_t plane, float *y,
+        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
+        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, float *y,
     ) noexcept
     void winograd_input(
         const float *pixels, Py_ssize_t width, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride
     ) noexcept
     void winograd_output(const float *m, Py_ssize_t m_stride, Py_ssize_t n_tiles, float *pixels) noexcept
+    void winograd_pool(float *pixels, Py_ssize_t n_tiles) noexcept
     void winograd_gradient(const float *pixels, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride) noexcept
     void winograd_filter(const float *g, float *u, Py_ssize_t u_stride) noexcept
     void winograd_filter_gradient(const float *m, Py_ssize_t m_stride, float *g) noexcept
@@ -133,16 +134,21 @@ cdef inline void transform_gradient(
         winograd_gradient(pixels, s.across, v + r * s.across * CHANNEL_LANES, v_stride)
 
 
-# y (N, F, OH, OW) = A^T M A + bias of a chunk, for up to LANES filters from filter f on.
+# y = A^T M A + bias of a chunk, for up to LANES filters from filter f on, then ReLU and the maxima of 2x2
+# windows if asked for: (N, F, OH, OW), or half of OH and OW.
 cdef inline void transform_output(
-    const Tiles *s, const float *m, Py_ssize_t m_stride, const float *bias, Py_ssize_t F, Py_ssize_t f,
-    Py_ssize_t chunk, float *pixels, float *y,
+    const Tiles *s, const float *m, Py_ssize_t m_stride, const float *bias, bint relu, bint pool,
+    Py_ssize_t F, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *y,
 ) noexcept nogil:
     cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i
+    cdef Py_ssize_t shrink = 2 if pool else 1
+    cdef Py_ssize_t tile = 4 // shrink, OH = s.OH // shrink, OW = s.OW // shrink
     for r in range(rows_of_chunk(s, chunk)):
         n, i = (first + r) // s.down, (first + r) % s.down
         winograd_output(m + r * s.across * CHANNEL_LANES, m_stride, s.across, pixels)
+        if pool:
+            winograd_pool(pixels, s.across)
         channels_to_planes(
-            pixels, s.OW, 4 * s.across - s.OW, bias, F - f, min(4, s.OH - 4 * i) * s.OW, s.OH * s.OW,
-            y + ((n * F + f) * s.OH + 4 * i) * s.OW,
+            pixels, OW, tile * s.across - OW, bias, relu, F - f, min(tile, OH - tile * i) * OW, OH * OW,
+            y + ((n * F + f) * OH + tile * i) * OW,
         )

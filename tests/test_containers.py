@@ -20,6 +20,7 @@ from cnn_core.layers import (
     Residual,
     Sequential,
 )
+from cnn_core.layers.inference import Fused
 
 
 def network(dtype=np.float64, seed=0):
@@ -356,8 +357,8 @@ def test_prediction_network_gives_the_same_output_with_fewer_layers():
     kinds = [type(layer).__name__ for layer in fast.modules()]
     assert not {"BatchNorm1d", "BatchNorm2d", "Dropout"} & set(kinds)
     assert "Identity" not in kinds
-    assert len(fast) == len(model) - 2
-    assert fast[0].bias is not None
+    assert len(fast) == len(model) - 3  # both norms, and the ReLU that the first convolution does
+    assert fast[0].layers[0].bias is not None
     x = batch(dtype=np.float32)
     np.testing.assert_allclose(
         trained(network()).astype(np.float32).for_inference()(x), model(batch()), rtol=1e-3, atol=1e-4
@@ -372,6 +373,48 @@ def test_prediction_network_is_a_copy():
         value += 1
     for key, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[key])
+
+
+def test_weights_of_a_prediction_network_are_read_only_once_they_are_packed():
+    fast = network().for_inference()
+    fast(batch())
+    weight = fast[0].layers[0].weight
+    with pytest.raises(ValueError, match="read-only"):
+        weight += 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [(12, 12), (13, 11), (7, 34), (4, 5)])
+@pytest.mark.parametrize("channels", [3, 16])
+@pytest.mark.parametrize("tail", [(ReLU,), (MaxPool2d,), (ReLU, MaxPool2d), (MaxPool2d, ReLU)])
+def test_fused_layers_give_what_the_layers_give(dtype, size, channels, tail):
+    rng = np.random.default_rng(0)
+    made = {ReLU: ReLU, MaxPool2d: lambda: MaxPool2d(2)}
+    for geometry in ({"padding": 1}, {"stride": 2, "padding": 1}, {"groups": channels, "padding": 2}):
+        model = Sequential(
+            Conv2d(channels, 48, 3, **geometry, dtype=dtype, rng=rng),
+            *[made[kind]() for kind in tail],
+            Flatten(),
+        )
+        model[0].bias = rng.standard_normal(48)
+        fast = model.for_inference()
+        assert len(fast) == 2
+        for n in (1, 3, 0):
+            x = rng.standard_normal((n, channels, *size)).astype(dtype)
+            x[:1, :, :2, :3] = -np.abs(x[:1, :, :2, :3])
+            np.testing.assert_array_equal(fast(x), model(x))
+
+
+def test_fused_linear_and_nan():
+    model = Sequential(Linear(7, 30, rng=0), ReLU(), Linear(30, 30, bias=False, rng=1), ReLU())
+    x = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
+    np.testing.assert_array_equal(model.for_inference()(x), model(x))
+    model = Sequential(Conv2d(1, 3, 3, rng=0), ReLU(), MaxPool2d(2))
+    x = np.random.default_rng(0).standard_normal((1, 1, 20, 40)).astype(np.float32)
+    x[0, 0, 7, 7] = np.nan
+    y = model(x)
+    assert np.isnan(y).any()
+    np.testing.assert_array_equal(model.for_inference()(x), y)
 
 
 def test_prediction_network_refuses_to_train():
@@ -404,9 +447,12 @@ def test_prediction_network_keeps_what_cannot_be_folded():
     trained(model)
     fast = model.for_inference()
     np.testing.assert_allclose(fast(batch()), model(batch()), rtol=1e-10, atol=1e-12)
-    assert [type(layer).__name__ for layer in fast] == [
+    kinds = [type(layer).__name__ for layer in fast.modules() if not isinstance(layer, Fused)]
+    assert kinds == [
+        "InferenceSequential",
         "BatchNorm2d",
         "Residual",
+        "Identity",
         "Conv2d",
         "BatchNorm2d",
         "Flatten",

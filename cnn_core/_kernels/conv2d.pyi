@@ -2,9 +2,11 @@ import numpy as np
 
 def conv2d(
     x: np.ndarray,  # const real[:, :, :, ::1]
-    weight: np.ndarray,  # const real[:, :, :, ::1]
+    packed: np.ndarray,  # const real[::1]
     bias: np.ndarray | None,  # const real[::1]
     y: np.ndarray,  # real[:, :, :, ::1]
+    KH: int,
+    KW: int,
     sh: int,
     sw: int,
     ph: int,
@@ -12,5 +14,12 @@ def conv2d(
     dh: int,
     dw: int,
     groups: int,
+    relu: bool,
+    pool: bool,
     n_threads: int,
+) -> None: ...
+def pack_conv2d(
+    weight: np.ndarray,  # const real[:, :, :, ::1]
+    packed: np.ndarray,  # real[::1]
+    groups: int,
 ) -> None: ...

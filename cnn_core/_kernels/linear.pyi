@@ -5,6 +5,7 @@ def linear(
     weight: np.ndarray,  # const real[:, ::1]
     bias: np.ndarray | None,  # const real[::1]
     y: np.ndarray,  # real[:, ::1]
+    relu: bool,
     n_threads: int,
 ) -> None: ...
 def linear_backward_input(

@@ -26,6 +26,18 @@ from cnn_core._threads import get_num_threads
 Padding = Pair | str
 
 
+class _Geometry(NamedTuple):
+    """The numbers of a convolution, checked; rows first, then columns, in pixels."""
+
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    extra: tuple[int, int]  # zeros below and to the right beyond the padding: of uneven "same" padding
+    dilation: tuple[int, int]
+    groups: int
+    kernel: tuple[int, int]
+    out: tuple[int, int]
+
+
 def conv2d(
     x: np.ndarray,
     weight: np.ndarray,
@@ -72,12 +84,63 @@ def conv2d(
     if x.size == 0:  # no channels, or windows of nothing but padding: a sum over nothing
         y[...] = 0 if bias is None else bias[:, None, None]
         return y
-    x = _with_extra(x, g)
-    if _winograd_pays(x.dtype, weight.shape, g):
-        _winograd.winograd(x, weight, bias, y, *g.padding, False, get_num_threads())
-    else:
-        _conv2d.conv2d(x, weight, bias, y, *g.stride, *g.padding, *g.dilation, g.groups, get_num_threads())
+    by_winograd = _winograd_pays(x.dtype, weight.shape, g)
+    _convolve(_with_extra(x, g), _packed(weight, g.groups, by_winograd), by_winograd, bias, y, g)
     return y
+
+
+class PackedConv2d:
+    """`conv2d` for prediction: one weight, packed once, and what follows it in the same pass over memory.
+
+    Parameters
+    ----------
+    weight, bias, stride, padding, dilation, groups
+        As of `conv2d`. The arrays are not looked at again once they are packed.
+    relu : bool
+        Whether `relu` follows.
+    pool : bool
+        Whether `max_pool2d` of 2x2 windows at stride 2 follows.
+    """
+
+    def __init__(
+        self,
+        weight: np.ndarray,
+        bias: np.ndarray | None,
+        stride: Pair,
+        padding: Padding,
+        dilation: Pair,
+        groups: int,
+        relu: bool,
+        pool: bool,
+    ) -> None:
+        self._weight, self._bias = weight, bias
+        self._options = stride, padding, dilation, groups
+        self._relu, self._pool = relu, pool
+        self._image: tuple[int, ...] = ()
+        self._weights: dict[bool, np.ndarray] = {}
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        x = as_nchw(x, "conv2d: x")
+        if x.shape[1:] != self._image:
+            self._fit(x)
+        g, by_winograd = self._geometry, self._by_winograd
+        y = empty((x.shape[0], *self._result), x.dtype)
+        if y.size:
+            packed = self._weights[by_winograd]
+            _convolve(_with_extra(x, g), packed, by_winograd, self._bias, y, g, self._relu, self._pool)
+        return y
+
+    def _fit(self, x: np.ndarray) -> None:
+        """Check images of a new shape, choose the algorithm for them and pack the weight for it."""
+        x, weight, g = _arguments("conv2d", x, self._weight, *self._options)
+        by_winograd = _winograd_pays(x.dtype, weight.shape, g)
+        if by_winograd not in self._weights:
+            self._weights[by_winograd] = _packed(weight, g.groups, by_winograd)
+        shrink = 2 if self._pool else 1
+        self._geometry, self._by_winograd = g, by_winograd
+        self._result = weight.shape[0], g.out[0] // shrink, g.out[1] // shrink
+        checked_size((x.shape[0], *self._result), "conv2d: result")
+        self._image = x.shape[1:]
 
 
 def conv2d_backward(
@@ -140,7 +203,8 @@ def conv2d_backward(
         return None, dweight, dbias
     dx = empty(padded.shape, x.dtype)
     if by_winograd:
-        _winograd.winograd(dy, weight, None, dx, 2 - g.padding[0], 2 - g.padding[1], True, n_threads)
+        packed = _packed(weight, 1, by_winograd, turned=True)
+        _winograd.winograd(dy, packed, None, dx, 2 - g.padding[0], 2 - g.padding[1], False, False, n_threads)
     else:
         _backward_input.conv2d_backward_input(
             dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
@@ -150,15 +214,36 @@ def conv2d_backward(
     return dx, dweight, dbias
 
 
-class _Geometry(NamedTuple):
-    """The numbers of a convolution, checked; rows first, then columns, in pixels."""
+def _packed(weight: np.ndarray, groups: int, by_winograd: bool, turned: bool = False) -> np.ndarray:
+    """The weight as `_convolve` takes it; ``turned`` for the gradient with respect to the input."""
+    if not by_winograd:
+        packed = empty((weight.size,), weight.dtype)
+        _conv2d.pack_conv2d(weight, packed, groups)
+        return packed
+    inputs, outputs = (0, 1) if turned else (1, 0)
+    packed = empty((_winograd.packed_size(weight.shape[outputs], weight.shape[inputs]),), weight.dtype)
+    _winograd.pack_winograd(weight, packed, turned, get_num_threads())
+    return packed
 
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    extra: tuple[int, int]  # zeros below and to the right beyond the padding: of uneven "same" padding
-    dilation: tuple[int, int]
-    groups: int
-    out: tuple[int, int]
+
+def _convolve(
+    x: np.ndarray,
+    packed: np.ndarray,
+    by_winograd: bool,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    g: _Geometry,
+    relu: bool = False,
+    pool: bool = False,
+) -> None:
+    """Fill ``y``, which is not empty."""
+    if by_winograd:
+        _winograd.winograd(x, packed, bias, y, *g.padding, relu, pool, get_num_threads())
+    else:
+        _conv2d.conv2d(
+            x, packed, bias, y, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool,
+            get_num_threads(),
+        )  # fmt: skip
 
 
 def _winograd_pays(dtype: np.dtype, weight: tuple[int, ...], g: _Geometry) -> bool:
@@ -210,7 +295,7 @@ def _arguments(
         out_size(h + extra[0], kh, steps[0], pads[0], gaps[0], name=f"{name}: height"),
         out_size(w + extra[1], kw, steps[1], pads[1], gaps[1], name=f"{name}: width"),
     )
-    return x, weight, _Geometry(steps, pads, extra, gaps, groups, out)
+    return x, weight, _Geometry(steps, pads, extra, gaps, groups, (kh, kw), out)
 
 
 def _paddings(

@@ -30,15 +30,22 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) ->
 
     Source: *Deep Learning from Scratch*, 5.6.
     """
+    return linear_relu(x, weight, bias, relu=False)
+
+
+def linear_relu(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *, relu: bool = True
+) -> np.ndarray:
+    """`relu` of `linear` in one pass, for prediction."""
     x, weight, rows = _arguments("linear", x, weight)
     outputs = weight.shape[0]
     if bias is not None:
         bias = as_vector(bias, "linear: bias", outputs, x)
     y = empty(checked_size((*x.shape[:-1], outputs), "linear: result"), x.dtype)
     if y.size and rows.size:
-        _linear.linear(rows, weight, bias, y.reshape(-1, outputs), get_num_threads())
+        _linear.linear(rows, weight, bias, y.reshape(-1, outputs), relu, get_num_threads())
     elif y.size:
-        y[...] = 0 if bias is None else bias
+        y[...] = 0 if bias is None else np.maximum(bias, 0) if relu else bias
     return y
 
 

@@ -33,11 +33,13 @@ static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t 
     }
 }
 
-/* The way back, with `bias` added: one number for each lane. */
-static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap, const REAL *bias,
-                               ptrdiff_t n_channels, ptrdiff_t n, ptrdiff_t plane, REAL *y)
+/* The way back, with `bias` added, one number for each lane; then, with `relu`, what is not above zero
+   becomes zero. */
+static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap,
+                                      const REAL *bias, int relu, ptrdiff_t n_channels, ptrdiff_t n,
+                                      ptrdiff_t plane, REAL *y)
 {
-    const VECTOR shift = *(const UNALIGNED *)bias;
+    const VECTOR shift = *(const UNALIGNED *)bias, zero = {0};
     ptrdiff_t column = 0;
     for (ptrdiff_t p = 0; p < n; p += LANES) {
         VECTOR v[LANES];
@@ -45,6 +47,8 @@ static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff
         UNROLLED for (int j = 0; j < LANES; j++) {
             if (j < count) {
                 v[j] = *(const UNALIGNED *)from + shift;
+                if (relu)
+                    v[j] = (VECTOR)((TYPED(mask))v[j] & ~(v[j] <= zero));
                 from += LANES;
                 if (++column == width) {
                     column = 0;

@@ -18,6 +18,10 @@
 typedef float vector_f32 __attribute__((vector_size(VECTOR_BYTES)));
 typedef double vector_f64 __attribute__((vector_size(VECTOR_BYTES)));
 
+/* What comparing two of them gives: all bits of a lane are set, or none. */
+typedef int mask_f32 __attribute__((vector_size(VECTOR_BYTES)));
+typedef long long mask_f64 __attribute__((vector_size(VECTOR_BYTES)));
+
 /* The same in memory, at any address. */
 typedef float unaligned_f32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 typedef double unaligned_f64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));

@@ -142,6 +142,23 @@ static void winograd_output(const float *m, ptrdiff_t m_stride, ptrdiff_t n_tile
     }
 }
 
+/* The maxima of 2x2 windows, in place: pixels (4, 4 * n_tiles) to (2, 2 * n_tiles). NaN wins. */
+static void winograd_pool(float *pixels, ptrdiff_t n_tiles)
+{
+    for (ptrdiff_t i = 0; i < 2; i++)
+        for (ptrdiff_t j = 0; j < 2 * n_tiles; j++) {
+            const float *from = pixels + (2 * i * 4 * n_tiles + 2 * j) * CHANNEL_LANES;
+            const vector_f32 window[4] = {LOAD(from, 0), LOAD(from, 1), LOAD(from, 4 * n_tiles),
+                                          LOAD(from, 4 * n_tiles + 1)};
+            vector_f32 best = window[0];
+            UNROLLED for (int k = 1; k < 4; k++) {
+                mask_f32 wins = (window[k] > best) | (window[k] != window[k]);
+                best = (vector_f32)(((mask_f32)window[k] & wins) | ((mask_f32)best & ~wins));
+            }
+            AT(pixels, i * 2 * n_tiles + j) = best;
+        }
+}
+
 /* D of a row of tiles: pixels (4, 4 * n_tiles). */
 static void winograd_gradient(const float *pixels, ptrdiff_t n_tiles, float *v, ptrdiff_t v_stride)
 {
