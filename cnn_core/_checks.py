@@ -68,6 +68,8 @@ def as_nchw(x: Any, name: str = "x") -> np.ndarray:
 
 def as_vector(x: Any, name: str, length: int, like: np.ndarray) -> np.ndarray:
     """One number for each channel or feature: shape ``(length,)``; see `as_real`."""
+    if type(x) is np.ndarray and x.shape == (length,) and x.dtype == like.dtype and x.flags.carray:
+        return x
     x = as_real(x, name, ndim=1, like=like)
     if x.shape != (length,):
         raise ValueError(f"{name}: expects shape ({length},), got {x.shape}")

@@ -38,7 +38,7 @@ class LeakyReLU(Layer):
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
         y = F.leaky_relu(x, self.negative_slope)
-        # The gradient asks for the sign alone: y has it too, unless the slope turns it, and y lives on anyway.
+        # The gradient asks for the sign alone. y has it, unless the slope turns it, and y lives on anyway.
         self.remember(training, y, y if self.negative_slope >= 0 else x)
         return y
 
