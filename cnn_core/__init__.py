@@ -5,20 +5,31 @@
 the interface of the book *Deep Learning from Scratch*.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cnn_core import functional, init, layers, losses, optim
-from cnn_core._threads import get_num_threads, set_num_threads
+from cnn_core import _kernels as _kernels  # says at once how to build them if they are missing
+from cnn_core import layers
+from cnn_core._lazy import lazy
 from cnn_core._version import __version__
-from cnn_core.layers import *  # noqa: F403
 
 if TYPE_CHECKING:
-    from cnn_core import book, data, files, gradcheck, models, plots, reference, training
+    from cnn_core import (
+        book,
+        data,
+        files,
+        functional,
+        gradcheck,
+        init,
+        losses,
+        models,
+        optim,
+        plots,
+        reference,
+        training,
+    )
     from cnn_core._config import show_config
-
-# What a script that only predicts never needs is imported at first use.
-_LATER = ("book", "data", "files", "gradcheck", "models", "plots", "reference", "training")
+    from cnn_core._threads import get_num_threads, set_num_threads
+    from cnn_core.layers import *  # noqa: F403
 
 __all__ = [
     "__version__",
@@ -29,6 +40,7 @@ __all__ = [
     "get_num_threads",
     "gradcheck",
     "init",
+    "layers",
     "losses",
     "models",
     "optim",
@@ -40,14 +52,12 @@ __all__ = [
     *layers.__all__,
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "show_config":
-        return importlib.import_module("cnn_core._config").show_config
-    if name in _LATER:
-        return importlib.import_module(f"cnn_core.{name}")
-    raise AttributeError(f"module 'cnn_core' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "": "book data files functional gradcheck init losses models optim plots reference training",
+        "_config": "show_config",
+        "_threads": "get_num_threads set_num_threads",
+        "layers": " ".join(layers.__all__),
+    },
+)

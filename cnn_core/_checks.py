@@ -6,6 +6,7 @@ Every message says what was expected, what came, and where there is one the form
 import math
 import operator
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ REAL = (np.dtype(np.float32), np.dtype(np.float64))
 
 # Elements of one array: indices and byte counts must fit in 63 bits with room to spare.
 _MOST_ELEMENTS = 2**59
+_LARGEST = 2**62
 
 Pair = int | Sequence[int]
 
@@ -28,6 +30,14 @@ def as_real(x: Any, name: str, *, ndim: int | None = None, like: np.ndarray | No
     ValueError
         If it does not have ``ndim`` dimensions.
     """
+    if (  # an array as layers make them: one quick test, the long way for all others
+        type(x) is np.ndarray
+        and x.dtype in REAL
+        and x.flags.carray
+        and (ndim is None or x.ndim == ndim)
+        and (like is None or x.dtype == like.dtype)
+    ):
+        return x
     if isinstance(x, np.generic):  # what numpy makes of an array without dimensions
         x = np.asarray(x)
     if not isinstance(x, np.ndarray):
@@ -58,6 +68,8 @@ def as_nchw(x: Any, name: str = "x") -> np.ndarray:
 
 def as_vector(x: Any, name: str, length: int, like: np.ndarray) -> np.ndarray:
     """One number for each channel or feature: shape ``(length,)``; see `as_real`."""
+    if type(x) is np.ndarray and x.shape == (length,) and x.dtype == like.dtype and x.flags.carray:
+        return x
     x = as_real(x, name, ndim=1, like=like)
     if x.shape != (length,):
         raise ValueError(f"{name}: expects shape ({length},), got {x.shape}")
@@ -72,6 +84,8 @@ def same_shape(x: np.ndarray, name: str, shape: Sequence[int], of: str) -> None:
 
 def integer(value: Any, name: str, *, at_least: int) -> int:
     """An integer (not a bool) that is large enough."""
+    if type(value) is int and at_least <= value <= _LARGEST:
+        return value
     try:
         n = operator.index(value)
     except TypeError:
@@ -80,13 +94,21 @@ def integer(value: Any, name: str, *, at_least: int) -> int:
         raise TypeError(f"{name}: expects an integer, got {value!r}")
     if n < at_least:
         raise ValueError(f"{name}: expects an integer >= {at_least}, got {n}")
-    if n > 2**62:
+    if n > _LARGEST:
         raise ValueError(f"{name}: {n} is too large")
     return n
 
 
 def pair(value: Any, name: str, *, at_least: int = 1) -> tuple[int, int]:
     """``3`` as ``(3, 3)``, ``(3, 5)`` as it is: rows first, then columns."""
+    if type(value) is tuple and len(value) == 2:  # as layers keep them
+        rows, columns = value
+        if (
+            type(rows) is type(columns) is int
+            and at_least <= rows <= _LARGEST
+            and at_least <= columns <= _LARGEST
+        ):
+            return value
     if isinstance(value, (tuple, list, np.ndarray)):
         if len(value) != 2:
             raise ValueError(f"{name}: expects an integer or a pair (rows, columns), got {value!r}")
@@ -105,6 +127,8 @@ def real_number(
     below: float = math.inf,
 ) -> float:
     """A finite number within bounds, as a float."""
+    if type(value) is float and at_least <= value <= at_most and above < value < below:
+        return value  # finite, as the bounds of `above` and `below` are strict
     if isinstance(value, (bool, np.bool_, str, bytes, complex)):
         raise TypeError(f"{name}: expects a real number, got {value!r}")
     try:
@@ -138,8 +162,8 @@ def one_of(value: Any, name: str, choices: Sequence[str]) -> str:
 def checked_size(shape: Sequence[int], name: str) -> tuple[int, ...]:
     """The shape, if an array of it can exist at all."""
     shape = tuple(shape)
-    if math.prod(shape) > _MOST_ELEMENTS:
-        raise ValueError(f"{name}: shape {shape} has {math.prod(shape)} elements, more than memory can hold")
+    if prod(shape) > _MOST_ELEMENTS:
+        raise ValueError(f"{name}: shape {shape} has {prod(shape)} elements, more than memory can hold")
     return shape
 
 
@@ -211,6 +235,10 @@ def labels(
         raise TypeError(f"{name}: expects integer class labels, got {target.dtype}")
     if target.shape != shape:
         raise ValueError(f"{name}: expects shape {shape}, got {target.shape}")
+    # In one pass where all is well: as unsigned numbers, negative ones are too large.
+    plain = target.dtype == np.int64 and target.flags.carray and target.size > 0
+    if plain and target.view(np.uint64).max() < classes:
+        return target
     wrong = (target < 0) | (target >= classes)
     if ignore_index is not None:
         wrong &= target != ignore_index

@@ -2,7 +2,6 @@
 
 import math
 import os
-from pathlib import Path
 
 from cnn_core._kernels import runtime
 
@@ -64,11 +63,11 @@ def _cgroup_quota() -> int:
     quota = math.inf
     for folder in _cgroup_folders():
         try:
-            if (folder / "cpu.max").exists():  # cgroup v2: "200000 100000", in microseconds
-                allowed, period = (folder / "cpu.max").read_text().split()
+            if os.path.exists(os.path.join(folder, "cpu.max")):  # v2: "200000 100000", in microseconds
+                allowed, period = _text(os.path.join(folder, "cpu.max")).split()
             else:  # cgroup v1
-                allowed = (folder / "cpu.cfs_quota_us").read_text().strip()
-                period = (folder / "cpu.cfs_period_us").read_text().strip()
+                allowed = _text(os.path.join(folder, "cpu.cfs_quota_us")).strip()
+                period = _text(os.path.join(folder, "cpu.cfs_period_us")).strip()
             if allowed not in ("max", "-1") and int(period) > 0:
                 quota = min(quota, int(allowed) / int(period))
         except (OSError, ValueError):
@@ -76,17 +75,23 @@ def _cgroup_quota() -> int:
     return runtime.MAX_THREADS if quota == math.inf else max(1, int(quota))
 
 
-def _cgroup_folders() -> list[Path]:
-    root = Path("/sys/fs/cgroup")
-    folders = [root, root / "cpu"]
+def _cgroup_folders() -> list[str]:
+    root = "/sys/fs/cgroup"
+    folders = [root, f"{root}/cpu"]
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = _text("/proc/self/cgroup").splitlines()
     except OSError:
         return folders
     for line in lines:  # "0::/user.slice/..." in v2, "4:cpu,cpuacct:/docker/..." in v1
         _, controllers, path = line.split(":", 2)
         if controllers == "" or "cpu" in controllers.split(","):
-            base = root if controllers == "" else root / "cpu"
-            here = base / path.lstrip("/")
-            folders += [here, *(parent for parent in here.parents if base in parent.parents)]
+            here = root if controllers == "" else f"{root}/cpu"
+            for name in path.strip("/").split("/"):  # from the root down to this process's own
+                here = f"{here}/{name}"
+                folders.append(here)
     return folders
+
+
+def _text(path: str) -> str:
+    with open(path) as file:
+        return file.read()

@@ -8,13 +8,13 @@ then rounded, so that one seed gives the same network in both precisions.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from cnn_core._checks import integer, real_number
 
-Rng = np.random.Generator | int | None
+Rng: TypeAlias = "np.random.Generator | int | None"  # a string: numpy loads its random numbers when used
 Initializer = Callable[[tuple[int, ...], Rng, Any], np.ndarray]
 Init = str | tuple[str, float] | Initializer | None
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from cnn_core._threads import get_num_threads, set_num_threads
-from cnn_core.functional.cross_entropy import (
+from cnn_core.functional.classification import (
     cross_entropy,
     cross_entropy_backward,
     cross_entropy_with_grad,
 )
-from cnn_core.functional.dropout import dropout, dropout_backward
 from cnn_core.functional.loss import bce_with_logits, bce_with_logits_backward, mse_loss, mse_loss_backward
+from cnn_core.functional.masking import dropout, dropout_backward
 
 DTYPES = [np.float32, np.float64]
 REDUCTIONS = ["mean", "sum", "none"]

@@ -4,12 +4,10 @@ The one place that chooses: the CPU is asked first, by code that runs on any CPU
 importing a module compiled for instructions that the CPU lacks ends the process.
 ``CNN_CORE_ISA=baseline|avx2|avx512`` overrides the choice.
 
-``from cnn_core._kernels import max_pool`` gives the module of the chosen level.
+``from cnn_core._kernels import max_pool`` loads and gives the module of the chosen level.
 """
 
-import importlib
 import os
-import sys
 from importlib.machinery import EXTENSION_SUFFIXES
 
 _HOW_TO_BUILD = (
@@ -52,6 +50,5 @@ def _choose_level() -> str:
 isa_level = _choose_level()
 runtime.set_isa_level(isa_level)
 
-for _name in _modules(isa_level):
-    _module = importlib.import_module(f"{__name__}.{isa_level}.{_name}")
-    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module
+# Submodules are also looked for where the chosen level is: each is loaded when it is first imported.
+__path__.append(os.path.join(_FOLDER, isa_level))

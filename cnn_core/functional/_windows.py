@@ -1,6 +1,7 @@
 """The windows of a pooling: how many fit, and whether each of them sees the image."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from cnn_core import _checks
@@ -37,12 +38,25 @@ def windows_of(
     step = kernel if stride is None else _checks.pair(stride, f"{name}: stride")
     pad = _checks.pair(padding, f"{name}: padding", at_least=0)
     spacing = _checks.pair(dilation, f"{name}: dilation")
+    return _fitted(tuple(x_shape), kernel, step, pad, spacing, bool(ceil_mode), name)
+
+
+@lru_cache  # a network asks for the same few geometries again and again
+def _fitted(
+    x_shape: tuple[int, ...],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+    ceil_mode: bool,
+    name: str,
+) -> Windows:
     has_pixels(x_shape, name)
     rows, columns = (
-        _out_size(size, k, s, p, d, bool(ceil_mode), name)
-        for size, k, s, p, d in zip(x_shape[2:], kernel, step, pad, spacing, strict=True)
+        _out_size(size, k, s, p, d, ceil_mode, name)
+        for size, k, s, p, d in zip(x_shape[2:], kernel, stride, padding, dilation, strict=True)
     )
-    return Windows((rows, columns), kernel, step, pad, spacing)
+    return Windows((rows, columns), kernel, stride, padding, dilation)
 
 
 def has_pixels(x_shape: Sequence[int], name: str) -> None:

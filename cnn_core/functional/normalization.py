@@ -7,6 +7,7 @@ import numpy as np
 
 from cnn_core import _checks
 from cnn_core._kernels import batch_norm as kernels
+from cnn_core._kernels import channel_numbers as around
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
 
@@ -97,10 +98,11 @@ def batch_norm(
     channels = x.shape[1]
     training = bool(training)
     means, variances = _running(running_mean, running_var, x, training)
-    gain = _per_channel(weight, "batch_norm: weight", x, 1)
-    shift = _per_channel(bias, "batch_norm: bias", x, 0)
+    gain = _gain(weight, "batch_norm: weight", x)
+    shift = None if bias is None else _checks.as_vector(bias, "batch_norm: bias", channels, x)
     momentum = _checks.real_number(momentum, "batch_norm: momentum")
-    eps = _checks.real_number(eps, "batch_norm: eps", **({"above": 0.0} if training else {"at_least": 0.0}))
+    least, above = (-math.inf, 0.0) if training else (0.0, -math.inf)
+    eps = _checks.real_number(eps, "batch_norm: eps", at_least=least, above=above)
     values = x.shape[0] * math.prod(x.shape[2:])
     if training and values == 1:
         raise ValueError(
@@ -109,18 +111,23 @@ def batch_norm(
         )
 
     y = empty(x.shape, x.dtype)
-    with np.errstate(all="ignore"):  # infinities and NaN go through as in the kernel
-        mean, var = means.astype(np.float64), variances.astype(np.float64)
-        rstd = 1 / np.sqrt(var + eps)
-        if x.size:
-            kernels.batch_norm(
-                _ncs(x), gain, shift, _ncs(y), mean, var, rstd, _parts(channels, values), eps, training,
-                get_num_threads(),
-            )  # fmt: skip
-            if training and running_mean is not None and running_var is not None:
-                _update(running_mean, mean, momentum)
-                _update(running_var, var * (values / (values - 1)), momentum)
-        return (y, mean.astype(x.dtype), rstd.astype(x.dtype)) if return_stats else y
+    numbers, ncs = np.empty((5, channels)), (x.shape[0], channels, -1)
+    around.begin(gain, shift, means, variances, numbers, eps)
+    if x.size:
+        kernels.batch_norm(
+            x.reshape(ncs), numbers[0], numbers[1], y.reshape(ncs), numbers[2], numbers[3], numbers[4],
+            _parts(channels, values), eps, training, get_num_threads(),
+        )  # fmt: skip
+    if not (training or return_stats):
+        return y
+    mean, rstd = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+    if not (training and x.size):
+        around.finish(numbers, mean, rstd, None, None, 0.0, 1.0)
+    else:
+        around.finish(numbers, mean, rstd, means, variances, momentum, values / (values - 1))
+        if means is not running_mean or variances is not running_var:  # copies, as the kernel needs them
+            running_mean[...], running_var[...] = means, variances  # type: ignore[index]
+    return (y, mean, rstd) if return_stats else y
 
 
 def batch_norm_backward(
@@ -161,23 +168,25 @@ def batch_norm_backward(
     ----------
     Ioffe and Szegedy, "Batch Normalization" (2015), section 3.
     """
-    name = "batch_norm_backward"
-    x = _batch(x, f"{name}: x")
-    dy = _checks.as_real(dy, f"{name}: dy", like=x)
-    _checks.same_shape(dy, f"{name}: dy", x.shape, "x")
-    gain = _per_channel(weight, f"{name}: weight", x, 1)
-    mean = _checks.as_vector(mean, f"{name}: mean", x.shape[1], x).astype(np.float64)
-    rstd = _checks.as_vector(rstd, f"{name}: rstd", x.shape[1], x).astype(np.float64)
+    x = _batch(x, "batch_norm_backward: x")
+    dy = _checks.as_real(dy, "batch_norm_backward: dy", like=x)
+    _checks.same_shape(dy, "batch_norm_backward: dy", x.shape, "x")
+    channels = x.shape[1]
+    gain = _gain(weight, "batch_norm_backward: weight", x)
+    mean = _checks.as_vector(mean, "batch_norm_backward: mean", channels, x)
+    rstd = _checks.as_vector(rstd, "batch_norm_backward: rstd", channels, x)
     dx = empty(x.shape, x.dtype)
-    dweight, dbias = np.zeros((2, x.shape[1]))
+    dweight, dbias = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
+    numbers, ncs = np.empty((5, channels)), (x.shape[0], channels, -1)
+    around.begin_backward(gain, mean, rstd, numbers)
     if x.size:
-        parts = _parts(x.shape[1], x.size // x.shape[1])
+        parts = _parts(channels, x.size // channels)
         kernels.batch_norm_backward(
-            _ncs(dy), _ncs(x), gain, mean, rstd, _ncs(dx), dweight, dbias, parts, bool(training),
-            get_num_threads(),
+            dy.reshape(ncs), x.reshape(ncs), numbers[0], numbers[1], numbers[2],
+            dx.reshape(ncs), numbers[3], numbers[4], parts, bool(training), get_num_threads(),
         )  # fmt: skip
-    with np.errstate(all="ignore"):
-        return dx, dweight.astype(x.dtype), dbias.astype(x.dtype)
+    around.finish_backward(numbers, dweight, dbias)
+    return dx, dweight, dbias
 
 
 def _batch(x: np.ndarray, name: str) -> np.ndarray:
@@ -187,39 +196,31 @@ def _batch(x: np.ndarray, name: str) -> np.ndarray:
     return x
 
 
-def _ncs(x: np.ndarray) -> np.ndarray:
-    """View a batch that is not empty as (N, C, S)."""
-    return x.reshape(x.shape[0], x.shape[1], -1)
-
-
 def _parts(channels: int, values: int) -> np.ndarray:
     """Room for two sums of each block of each channel."""
     return np.empty((channels, min(1 + values // _VALUES_PER_BLOCK, _MOST_BLOCKS), 2))
 
 
-def _per_channel(x: np.ndarray | None, name: str, like: np.ndarray, default: float) -> np.ndarray:
-    """A weight or bias in double, as the kernel computes with it."""
-    if x is None:
-        return np.full(like.shape[1], default, np.float64)
-    return _checks.as_vector(x, name, like.shape[1], like).astype(np.float64)
+def _gain(weight: np.ndarray | None, name: str, x: np.ndarray) -> np.ndarray:
+    """The checked weight, ones where there is none."""
+    if weight is None:
+        return np.ones(x.shape[1], x.dtype)
+    return _checks.as_vector(weight, name, x.shape[1], x)
 
 
 def _running(
     mean: np.ndarray | None, var: np.ndarray | None, x: np.ndarray, training: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Checked running statistics; zeros and ones where there are none."""
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Checked running statistics, copies where the kernel cannot take them as they are; None for none."""
     if mean is None or var is None:
         if mean is not var:
             raise ValueError("batch_norm: running_mean, running_var: expects both or neither, got one None")
         if not training:
             raise ValueError("batch_norm: running_mean, running_var: needed when not training, got None")
-        return np.zeros(x.shape[1]), np.ones(x.shape[1])
-    for running, name in ((mean, "running_mean"), (var, "running_var")):
-        _checks.as_vector(running, f"batch_norm: {name}", x.shape[1], x)
-        if training and not running.flags.writeable:
-            raise ValueError(f"batch_norm: {name}: expects a writable array, as training updates it in place")
-    return mean, var
-
-
-def _update(running: np.ndarray, new: np.ndarray, momentum: float) -> None:
-    running[...] = (1 - momentum) * running.astype(np.float64) + momentum * new
+        return None, None
+    plain_mean = _checks.as_vector(mean, "batch_norm: running_mean", x.shape[1], x)
+    plain_var = _checks.as_vector(var, "batch_norm: running_var", x.shape[1], x)
+    if training and not (mean.flags.writeable and var.flags.writeable):
+        name = "running_var" if mean.flags.writeable else "running_mean"
+        raise ValueError(f"batch_norm: {name}: expects a writable array, as training updates it in place")
+    return plain_mean, plain_var

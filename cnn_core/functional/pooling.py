@@ -12,6 +12,8 @@ from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._windows import has_pixels, windows_of
 
+_MOST_PIXELS = 2**31 - 1  # of a plane whose pixels int32 can number
+
 
 def _same_planes(dy: np.ndarray, x_shape: Sequence[int], name: str) -> None:
     if dy.shape[:2] != tuple(x_shape[:2]):
@@ -81,7 +83,7 @@ def max_pool2d(
     """
     x = _checks.as_nchw(x, "max_pool2d: x")
     windows = windows_of(x.shape, kernel_size, stride, padding, dilation, ceil_mode, "max_pool2d")
-    if x.shape[2] * x.shape[3] > np.iinfo(np.int32).max:
+    if x.shape[2] * x.shape[3] > _MOST_PIXELS:
         raise ValueError(f"max_pool2d: x: planes of {x.shape[2:]} pixels are more than int32 can number")
     shape = _checks.checked_size(x.shape[:2] + windows.out, "max_pool2d: the result")
     y = empty(shape, x.dtype)

@@ -38,12 +38,13 @@ class LeakyReLU(Layer):
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
         y = F.leaky_relu(x, self.negative_slope)
-        self.remember(training, y, x)
+        # The gradient asks for the sign alone. y has it, unless the slope turns it, and y lives on anyway.
+        self.remember(training, y, y if self.negative_slope >= 0 else x)
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> np.ndarray:
-        (x,) = self.recall(dy)
-        return F.leaky_relu_backward(dy, x, self.negative_slope)
+        (x_or_y,) = self.recall(dy)
+        return F.leaky_relu_backward(dy, x_or_y, self.negative_slope)
 
     def config(self) -> dict[str, Any]:
         return {"negative_slope": self.negative_slope}

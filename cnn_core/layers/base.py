@@ -151,11 +151,13 @@ class Layer:
     def store_grads(self, accumulate: bool, **gradients: np.ndarray | None) -> None:
         """Write or add ``gradients`` into :attr:`grads`, except those of parameters that the layer lacks."""
         for name, gradient in gradients.items():
-            if name in self.grads and gradient is not None:
-                if accumulate:
-                    self.grads[name] += gradient
-                else:
-                    np.copyto(self.grads[name], gradient)
+            own = self.grads.get(name)
+            if own is None or gradient is None:
+                continue
+            if accumulate:
+                own += gradient
+            else:
+                own[...] = gradient
 
     def expect_rank(self, input_shape: Shape, *layouts: str) -> Shape:
         """Return ``input_shape`` if its rank is that of one of ``layouts``, such as ``"(N, C, H, W)"``."""

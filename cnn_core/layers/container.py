@@ -1,5 +1,6 @@
 """The base class of layers made of layers, and the two that join branches: Residual and Concat."""
 
+import itertools
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -196,19 +197,18 @@ class Concat(Container):
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
         outputs = [branch.forward(x, training) for branch in self.branches]
-        ends = np.cumsum([output.shape[1] for output in outputs])
+        ends = list(itertools.accumulate((output.shape[1] for output in outputs), initial=0))
         first = outputs[0]
-        y = empty((first.shape[0], int(ends[-1]), *first.shape[2:]), first.dtype)
+        y = empty((first.shape[0], ends[-1], *first.shape[2:]), first.dtype)
         np.concatenate(outputs, axis=1, out=y)
-        self.remember(training, y, ends[:-1])
+        self.remember(training, y, ends)
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
-        (cuts,) = self.recall(dy)
-        parts = np.split(dy, cuts, axis=1)
+        (ends,) = self.recall(dy)
         gradients = [
-            backward_through(branch, part, accumulate, need_dx)
-            for branch, part in zip(self.branches, parts, strict=True)
+            backward_through(branch, dy[:, first:last], accumulate, need_dx)
+            for branch, (first, last) in zip(self.branches, itertools.pairwise(ends), strict=True)
         ]
         if not need_dx:
             return None

@@ -56,14 +56,16 @@ class _BatchNorm(Layer):
             raise ValueError(
                 f"{self.label}: training needs more than one value per channel, got shape {x.shape}"
             )
-        arrays = (x, self.running_mean, self.running_var, self.weight, self.bias)
+        running, learned = self.buffers.get, self.params.get
+        arrays = (x, running("running_mean"), running("running_var"), learned("weight"), learned("bias"))
         if not training:
             y = F.batch_norm(*arrays, training=not self.buffers, eps=self.eps)
             self.remember(False, y)
             return y
         y, mean, rstd = F.batch_norm(*arrays, True, self._new_weight(), self.eps, return_stats=True)
         if self.buffers:
-            self.buffers["num_batches_tracked"] += 1
+            tracked = self.buffers["num_batches_tracked"]
+            tracked[()] = int(tracked) + 1  # quicker than numpy's addition of an array without dimensions
         self.remember(True, y, x, mean, rstd)
         return y
 

@@ -9,10 +9,15 @@ The unit is the optimizer step everywhere; :class:`PerEpoch` makes a schedule co
 schedules are pure functions of ``step``, except :class:`Plateau`, which watches a metric.
 """
 
-from cnn_core.optim.schedules.base import Schedule
-from cnn_core.optim.schedules.cycle import OneCycle, PerEpoch, WarmUp
-from cnn_core.optim.schedules.decay import Constant, Cosine, Exponential, MultiStep, Step
-from cnn_core.optim.schedules.plateau import Plateau
+from typing import TYPE_CHECKING
+
+from cnn_core._lazy import lazy
+
+if TYPE_CHECKING:
+    from cnn_core.optim.schedules.base import Schedule
+    from cnn_core.optim.schedules.cycle import OneCycle, PerEpoch, WarmUp
+    from cnn_core.optim.schedules.decay import Constant, Cosine, Exponential, MultiStep, Step
+    from cnn_core.optim.schedules.plateau import Plateau
 
 __all__ = [
     "Constant",
@@ -26,3 +31,13 @@ __all__ = [
     "Step",
     "WarmUp",
 ]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "base": "Schedule",
+        "cycle": "OneCycle PerEpoch WarmUp",
+        "decay": "Constant Cosine Exponential MultiStep Step",
+        "plateau": "Plateau",
+    },
+)

@@ -102,4 +102,4 @@ def _arguments(name: str, x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray
             f"{name}: x: expects {weight.shape[1]} inputs in its last dimension like weight {weight.shape}, "
             f"got shape {x.shape}"
         )
-    return x, weight, x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    return x, weight, x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])

@@ -16,7 +16,7 @@ def dropout(
     p: float = 0.5,
     training: bool = True,
     *,
-    rng: np.random.Generator | int | None = None,
+    rng: "np.random.Generator | int | None" = None,
     return_mask: Literal[False] = False,
 ) -> np.ndarray: ...
 
@@ -27,7 +27,7 @@ def dropout(
     p: float = 0.5,
     training: bool = True,
     *,
-    rng: np.random.Generator | int | None = None,
+    rng: "np.random.Generator | int | None" = None,
     return_mask: Literal[True],
 ) -> tuple[np.ndarray, np.ndarray]: ...
 
@@ -37,7 +37,7 @@ def dropout(
     p: float = 0.5,
     training: bool = True,
     *,
-    rng: np.random.Generator | int | None = None,
+    rng: "np.random.Generator | int | None" = None,
     return_mask: bool = False,
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
     """Set each value to zero with probability ``p`` and divide the others by ``1 - p``.

@@ -87,7 +87,7 @@ def _cross_entropy(
 
 def _dloss_scale(dloss: Any, samples: tuple[int, ...], reduction: str, name: str) -> float:
     """The scalar part of ``dloss``; an array, for reduction "none", is multiplied in afterwards."""
-    if np.ndim(dloss) == 0:
+    if type(dloss) is float or np.ndim(dloss) == 0:
         return real_number(dloss, f"{name}: dloss")
     if reduction != "none":
         raise ValueError(
