@@ -183,12 +183,12 @@ def pack_conv2d(
     Py_ssize_t groups,
 ):
     """Fill ``packed`` with the weight in the order in which ``conv2d`` reads it."""
-    cdef Py_ssize_t group_F = weight.shape[0] // groups, K = weight.shape[1] * weight.shape[2] * weight.shape[3]
-    cdef Py_ssize_t group, f, k
+    cdef Py_ssize_t group_F = weight.shape[0] // groups, _group, f, k
+    cdef Py_ssize_t K = weight.shape[1] * weight.shape[2] * weight.shape[3]
     cdef const real *source = &weight[0, 0, 0, 0]
     cdef real *to = &packed[0]
     with nogil:
-        for group in range(groups):
+        for _group in range(groups):
             for f in range(group_F):
                 for k in range(K):
                     to[packed_index(f, k, group_F, K)] = source[f * K + k]

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeGuard, TypeVar
 import numpy as np
 
 from cnn_core.functional.convolution import PackedConv2d
-from cnn_core.functional.linear import linear_relu
+from cnn_core.functional.dense import linear_relu
 from cnn_core.layers._shapes import Shape, Step
 from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
