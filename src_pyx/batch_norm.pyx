@@ -31,7 +31,7 @@ import_kernel_api()
 cdef enum:
     COLUMNS = 64  # the most channels of a group
     RUN = 1 << 15  # values of an image that a group has side by side: short runs defeat the prefetcher
-    LANES = 32  # of sums in double; no fewer: gcc unrolls shorter loops before it looks for vectors
+    LANES = 32  # partial sums; no fewer: gcc unrolls shorter loops before it looks for vectors
     ELEMENTS_PER_RANGE = 1 << 14  # some 10 microseconds of work
 
 cdef struct Job:
@@ -85,6 +85,16 @@ cdef inline void _add_run(
         _add(x + i, dy + i, centre, first, second, LANES, forward)
         i += LANES
     _add(x + i, dy + i, centre, first, second, n - i, forward)
+
+
+cdef inline double _total(double *lanes) noexcept nogil:
+    """The sum of LANES lanes, added in pairs; they are changed."""
+    cdef Py_ssize_t i, width = LANES / 2
+    while width > 0:
+        for i in range(width):
+            lanes[i] += lanes[i + width]
+        width /= 2
+    return lanes[0]
 
 
 cdef inline void _keep(
@@ -142,7 +152,7 @@ cdef inline void _reduce_carefully(
         here = _place(job, channel, i)
         _add_run(x + here, dy + here, centre, first, second, length, forward)
         i += length
-    _keep(job, channel, block, centre[0], add_lanes(first, LANES), add_lanes(second, LANES), end - begin)
+    _keep(job, channel, block, centre[0], _total(first), _total(second), end - begin)
 
 
 cdef inline bint _accurate(double first, double second, double n, bint forward) noexcept nogil:
@@ -159,7 +169,7 @@ cdef inline void _reduce(
     cdef const real *x = <const real *> job.x
     cdef const real *dy = <const real *> job.dy
     cdef real centre[COLUMNS]
-    cdef double lanes[COLUMNS * MOST_LANES * 2]
+    cdef double lanes[COLUMNS * LANES]
     cdef double *sums
     cdef double first, second
     cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
@@ -167,14 +177,14 @@ cdef inline void _reduce(
     if job.s == 1:
         _reduce_columns(job, channel, n_channels, block, forward, out)
         return
-    memset(lanes, 0, n_channels * MOST_LANES * 2 * sizeof(double))
+    memset(lanes, 0, n_channels * LANES * sizeof(double))
     for j in range(n_channels):
         centre[j] = x[_place(job, channel + j, begin)] if forward else <real> job.mean[channel + j]
     while i < end:
         length = min(job.s - i % job.s, end - i)
         here = _place(job, channel, i)
         for j in range(n_channels):
-            sums = lanes + j * MOST_LANES * 2
+            sums = lanes + j * LANES
             if forward:
                 add_moments(x + here, centre[j], length, sums, sums + MOST_LANES)
             else:
@@ -182,8 +192,8 @@ cdef inline void _reduce(
             here += job.s
         i += length
     for j in range(n_channels):
-        first = add_lanes(lanes + j * MOST_LANES * 2, MOST_LANES)
-        second = add_lanes(lanes + j * MOST_LANES * 2 + MOST_LANES, MOST_LANES)
+        first = add_lanes(lanes + j * LANES, MOST_LANES)
+        second = add_lanes(lanes + j * LANES + MOST_LANES, MOST_LANES)
         if _accurate(first, second, end - begin, forward):
             _keep(job, channel + j, block, centre[j], first, second, end - begin)
         else:

@@ -3,9 +3,8 @@
 from cnn_core.kernel_api cimport real
 
 cdef extern from "vector_sums.h" nogil:
-    enum:
-        MOST_LANES
-    double add_lanes(double *lanes, Py_ssize_t n) noexcept
+    const Py_ssize_t MOST_LANES
+    double add_lanes(const double *lanes, Py_ssize_t n) noexcept
     double sum_f32(const float *x, Py_ssize_t n) noexcept
     double sum_f64(const double *x, Py_ssize_t n) noexcept
     void add_moments_f32(const float *x, float centre, Py_ssize_t n, double *first, double *second) noexcept

@@ -26,8 +26,6 @@ typedef struct {
 
 /* a / b rounded up, 0 if a is negative. */
 ALWAYS_INLINE ptrdiff_t ceil_ratio(ptrdiff_t a, ptrdiff_t b) { return a > 0 ? (a + b - 1) / b : 0; }
-ALWAYS_INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-ALWAYS_INLINE ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
 /* Windows of 2x2, or of 3x3 with a padding of one, that start at every second pixel and end in the image (but
    for the padding). */
@@ -38,42 +36,15 @@ ALWAYS_INLINE int is_by_two(const max_pooling *job)
            && job->dh == 1 && job->dw == 1 && job->oh == (job->h + p) / 2 && job->ow == (job->w + p) / 2;
 }
 
-#define TYPED(f) JOIN(f##_, REAL_NAME)
-
 #define REAL float
 #define REAL_NAME f32
 #define INTEGER int32_t
-#define LEAST 4
-#if VECTOR_BYTES == 64
-#define MOST 16
-#elif VECTOR_BYTES == 32
-#define MOST 8
-#else
-#define MOST 4
-#endif
+#define LEAST LEAST_F32
+#define MOST MOST_F32
 #include "max_pool_some.h"
-#if VECTOR_BYTES == 64
-#define ROWS 1
-#define SEGMENT 16
-#include "max_pool_by_two.h"
-#define ROWS 2
-#define SEGMENT 8
-#include "max_pool_by_two.h"
-#define ROWS 4
-#define SEGMENT 4
-#include "max_pool_by_two.h"
-#elif VECTOR_BYTES == 32
-#define ROWS 1
-#define SEGMENT 8
-#include "max_pool_by_two.h"
-#define ROWS 2
-#define SEGMENT 4
-#include "max_pool_by_two.h"
-#else
-#define ROWS 1
-#define SEGMENT 4
-#include "max_pool_by_two.h"
-#endif
+#define BODY "max_pool_by_two.h"
+#include "for_each_rows.h"
+#undef BODY
 #include "max_pool_tasks.h"
 #undef REAL
 #undef REAL_NAME
@@ -84,37 +55,12 @@ ALWAYS_INLINE int is_by_two(const max_pooling *job)
 #define REAL double
 #define REAL_NAME f64
 #define INTEGER int64_t
-#define LEAST 2
-#if VECTOR_BYTES == 64
-#define MOST 8
-#elif VECTOR_BYTES == 32
-#define MOST 4
-#else
-#define MOST 2
-#endif
+#define LEAST LEAST_F64
+#define MOST MOST_F64
 #include "max_pool_some.h"
-#if VECTOR_BYTES == 64
-#define ROWS 1
-#define SEGMENT 8
-#include "max_pool_by_two.h"
-#define ROWS 2
-#define SEGMENT 4
-#include "max_pool_by_two.h"
-#define ROWS 4
-#define SEGMENT 2
-#include "max_pool_by_two.h"
-#elif VECTOR_BYTES == 32
-#define ROWS 1
-#define SEGMENT 4
-#include "max_pool_by_two.h"
-#define ROWS 2
-#define SEGMENT 2
-#include "max_pool_by_two.h"
-#else
-#define ROWS 1
-#define SEGMENT 2
-#include "max_pool_by_two.h"
-#endif
+#define BODY "max_pool_by_two.h"
+#include "for_each_rows.h"
+#undef BODY
 #include "max_pool_tasks.h"
 #undef REAL
 #undef REAL_NAME

@@ -5,7 +5,7 @@
    neighbours in memory; `load_pairs` reads those of all segments and parts the even ones from the odd ones,
    `store_pairs` does the reverse.
 
-   segments_body.h and what is built on it are included once for each type and number of rows. */
+   segments_body.h and what is built on it are included once for each type and number of rows (for_each_rows.h). */
 
 #ifndef CNN_CORE_SEGMENTS_H
 #define CNN_CORE_SEGMENTS_H
@@ -59,8 +59,26 @@
 #define SHUFFLE_(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #define SHUFFLE(a, b, order) SHUFFLE_(a, b, order)
 
-#define WINDOWS MOST /* ROWS * SEGMENT: lanes of a vector */
-#define NAME(f) JOIN(JOIN(f##_, REAL_NAME), JOIN(x, ROWS))
+/* How many windows make 16 bytes, and a vector. */
+#define LEAST_F32 4
+#define LEAST_F64 2
+#if VECTOR_BYTES == 64
+#define MOST_F32 16
+#define MOST_F64 8
+#elif VECTOR_BYTES == 32
+#define MOST_F32 8
+#define MOST_F64 4
+#else
+#define MOST_F32 4
+#define MOST_F64 2
+#endif
+#define WINDOWS MOST
+
+#define TYPED(f) JOIN(f##_, REAL_NAME)
+#define NAME(f) JOIN(TYPED(f), JOIN(x, ROWS))
+
+ALWAYS_INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+ALWAYS_INLINE ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
 /* f for rows of `ow` windows: with the fewest rows at a time whose segments the windows fill. `least` windows
    make 16 bytes. */

@@ -8,10 +8,10 @@
 
 #include <string.h>
 
-#include "vectors.h"
+#include "segments.h"
 
 #define STRETCH 16
-#define MOST_LANES 16 /* of any type on any CPU */
+#define MOST_LANES (2 * MOST_F64)
 
 typedef float half_f32 __attribute__((vector_size(VECTOR_BYTES / 2)));
 typedef double unaligned_doubles __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
@@ -27,18 +27,16 @@ ALWAYS_INLINE void add_to_lanes_f32(double *lanes, vector_f32 v)
 
 ALWAYS_INLINE void add_to_lanes_f64(double *lanes, vector_f64 v) { *(unaligned_doubles *)lanes += v; }
 
-/* The lanes' total, added in pairs; they are changed. */
-ALWAYS_INLINE double add_lanes(double *lanes, ptrdiff_t n)
+/* The total of n lanes, two vectors of them or one, added in pairs. */
+ALWAYS_INLINE double add_lanes(const double *lanes, ptrdiff_t n)
 {
-    for (n /= 2; n > 0; n /= 2)
-        for (ptrdiff_t i = 0; i < n; i++)
-            lanes[i] += lanes[i + n];
-    return lanes[0];
+    vector_f64 v = ((const unaligned_doubles *)lanes)[0];
+    if (n * sizeof(double) > VECTOR_BYTES)
+        v += ((const unaligned_doubles *)lanes)[1];
+    UNROLLED for (int apart = 1; apart < MOST_F64; apart *= 2)
+        v = SHUFFLE(v, v, JOIN(EVEN_, MOST_F64)) + SHUFFLE(v, v, JOIN(ODD_, MOST_F64));
+    return v[0];
 }
-
-#define NAME_(f, type) f##_##type
-#define NAME__(f, type) NAME_(f, type)
-#define NAME(f) NAME__(f, REAL_NAME)
 
 #define REAL float
 #define REAL_NAME f32

@@ -1,12 +1,12 @@
 /* For REAL; vector_sums.h includes this once for each type. */
 
-#define VECTOR NAME(vector)
+#define VECTOR TYPED(vector)
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
-#define LOAD(p) ((VECTOR) * (const NAME(unaligned) *)(p))
-#define STORE(p, v) (*(NAME(unaligned) *)(p) = (v))
+#define LOAD(p) ((VECTOR) * (const TYPED(unaligned) *)(p))
+#define STORE(p, v) (*(TYPED(unaligned) *)(p) = (v))
 
 /* The n < LANES numbers at x, then `fill`. */
-ALWAYS_INLINE VECTOR NAME(load_some)(const REAL *x, ptrdiff_t n, REAL fill)
+ALWAYS_INLINE VECTOR TYPED(load_some)(const REAL *x, ptrdiff_t n, REAL fill)
 {
     VECTOR v = (VECTOR){0} + fill;
     REAL lanes[LANES];
@@ -18,7 +18,7 @@ ALWAYS_INLINE VECTOR NAME(load_some)(const REAL *x, ptrdiff_t n, REAL fill)
 }
 
 /* The sum of x[0] ... x[n - 1]. */
-static double NAME(sum)(const REAL *x, ptrdiff_t n)
+static double TYPED(sum)(const REAL *x, ptrdiff_t n)
 {
     double lanes[MOST_LANES] = {0};
     ptrdiff_t i = 0;
@@ -31,15 +31,15 @@ static double NAME(sum)(const REAL *x, ptrdiff_t n)
         for (; i + LANES <= end; i += LANES)
             sums[0] += LOAD(x + i);
         if (i < end)
-            sums[1] += NAME(load_some)(x + i, end - i, 0);
+            sums[1] += TYPED(load_some)(x + i, end - i, 0);
         i = end;
-        NAME(add_to_lanes)(lanes, (sums[0] + sums[1]) + (sums[2] + sums[3]));
+        TYPED(add_to_lanes)(lanes, (sums[0] + sums[1]) + (sums[2] + sums[3]));
     }
     return add_lanes(lanes, LANES);
 }
 
 /* With d = x - centre, adds n numbers d and d * d, or (dy not NULL) dy and dy * d, to lanes of sums. */
-ALWAYS_INLINE void NAME(add_products)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
+ALWAYS_INLINE void TYPED(add_products)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
                                       double *second)
 {
     const VECTOR c = (VECTOR){0} + centre;
@@ -60,30 +60,30 @@ ALWAYS_INLINE void NAME(add_products)(const REAL *x, const REAL *dy, REAL centre
             i += LANES;
         }
         if (i < end) {
-            const VECTOR d = NAME(load_some)(x + i, end - i, centre) - c;
-            const VECTOR g = dy ? NAME(load_some)(dy + i, end - i, 0) : d;
+            const VECTOR d = TYPED(load_some)(x + i, end - i, centre) - c;
+            const VECTOR g = dy ? TYPED(load_some)(dy + i, end - i, 0) : d;
             sums[1] += g;
             products[1] += g * d;
         }
         i = end;
-        NAME(add_to_lanes)(first, sums[0] + sums[1]);
-        NAME(add_to_lanes)(second, products[0] + products[1]);
+        TYPED(add_to_lanes)(first, sums[0] + sums[1]);
+        TYPED(add_to_lanes)(second, products[0] + products[1]);
     }
 }
 
-static void NAME(add_moments)(const REAL *x, REAL centre, ptrdiff_t n, double *first, double *second)
+static void TYPED(add_moments)(const REAL *x, REAL centre, ptrdiff_t n, double *first, double *second)
 {
-    NAME(add_products)(x, NULL, centre, n, first, second);
+    TYPED(add_products)(x, NULL, centre, n, first, second);
 }
 
-static void NAME(add_gradients)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
+static void TYPED(add_gradients)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
                                 double *second)
 {
-    NAME(add_products)(x, dy, centre, n, first, second);
+    TYPED(add_products)(x, dy, centre, n, first, second);
 }
 
 /* out = (x - centre) * slope + shift (+ dy * scale, if dy is not NULL) */
-ALWAYS_INLINE void NAME(affine)(const REAL *restrict x, const REAL *restrict dy, REAL *restrict out, REAL centre,
+ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy, REAL *restrict out, REAL centre,
                                 REAL slope, REAL scale, REAL shift, ptrdiff_t n)
 {
     ptrdiff_t i = 0;
@@ -99,15 +99,15 @@ ALWAYS_INLINE void NAME(affine)(const REAL *restrict x, const REAL *restrict dy,
         out[i] = (x[i] - centre) * slope + (dy ? dy[i] * scale + shift : shift);
 }
 
-static void NAME(affine_of_x)(const REAL *x, REAL *out, REAL centre, REAL slope, REAL shift, ptrdiff_t n)
+static void TYPED(affine_of_x)(const REAL *x, REAL *out, REAL centre, REAL slope, REAL shift, ptrdiff_t n)
 {
-    NAME(affine)(x, NULL, out, centre, slope, 0, shift, n);
+    TYPED(affine)(x, NULL, out, centre, slope, 0, shift, n);
 }
 
-static void NAME(affine_of_both)(const REAL *x, const REAL *dy, REAL *out, REAL centre, REAL slope, REAL scale,
+static void TYPED(affine_of_both)(const REAL *x, const REAL *dy, REAL *out, REAL centre, REAL slope, REAL scale,
                                  REAL shift, ptrdiff_t n)
 {
-    NAME(affine)(x, dy, out, centre, slope, scale, shift, n);
+    TYPED(affine)(x, dy, out, centre, slope, scale, shift, n);
 }
 
 #undef VECTOR
