@@ -3,6 +3,8 @@
 Contract, guaranteed by cnn_core.functional and not checked again here:
   * all arrays of a call have the same length, at least 1; outputs do not overlap inputs.
 Every element of the output is written. NaN goes through.
+
+A literal 1 beside a ``real`` would be a double to Cython, and with it the arithmetic: hence ``one``.
 """
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
@@ -22,8 +24,8 @@ cdef struct Job:
 
 
 cdef void _relu(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *x = <const real *> job.a
-    cdef real *y = <real *> job.out
+    cdef const real *restrict x = <const real *> job.a
+    cdef real *restrict y = <real *> job.out
     cdef Py_ssize_t i
     cdef real v
     for i in range(first, last):
@@ -39,9 +41,9 @@ def relu(const real[::1] x, real[::1] y, int n_threads):
 
 
 cdef void _relu_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *dy = <const real *> job.a
-    cdef const real *y = <const real *> job.b
-    cdef real *dx = <real *> job.out
+    cdef const real *restrict dy = <const real *> job.a
+    cdef const real *restrict y = <const real *> job.b
+    cdef real *restrict dx = <real *> job.out
     cdef Py_ssize_t i
     cdef real v
     for i in range(first, last):
@@ -57,8 +59,8 @@ def relu_backward(const real[::1] dy, const real[::1] y, real[::1] dx, int n_thr
 
 
 cdef void _leaky_relu(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *x = <const real *> job.a
-    cdef real *y = <real *> job.out
+    cdef const real *restrict x = <const real *> job.a
+    cdef real *restrict y = <real *> job.out
     cdef real slope = <real> job.slope, v
     cdef Py_ssize_t i
     for i in range(first, last):
@@ -76,9 +78,9 @@ def leaky_relu(const real[::1] x, real[::1] y, double slope, int n_threads):
 cdef void _leaky_relu_backward(
     const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch
 ) noexcept nogil:
-    cdef const real *dy = <const real *> job.a
-    cdef const real *x = <const real *> job.b
-    cdef real *dx = <real *> job.out
+    cdef const real *restrict dy = <const real *> job.a
+    cdef const real *restrict x = <const real *> job.b
+    cdef real *restrict dx = <real *> job.out
     cdef real slope = <real> job.slope, v
     cdef Py_ssize_t i
     for i in range(first, last):
@@ -94,11 +96,12 @@ def leaky_relu_backward(const real[::1] dy, const real[::1] x, real[::1] dx, dou
 
 
 cdef void _sigmoid(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *x = <const real *> job.a
-    cdef real *y = <real *> job.out
+    cdef const real *restrict x = <const real *> job.a
+    cdef real *restrict y = <real *> job.out
+    cdef real one = 1
     cdef Py_ssize_t i
     for i in range(first, last):
-        y[i] = 1 / (1 + exp(-x[i]))
+        y[i] = one / (one + exp(-x[i]))
 
 
 def sigmoid(const real[::1] x, real[::1] y, int n_threads):
@@ -109,12 +112,13 @@ def sigmoid(const real[::1] x, real[::1] y, int n_threads):
 
 
 cdef void _sigmoid_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *dy = <const real *> job.a
-    cdef const real *y = <const real *> job.b
-    cdef real *dx = <real *> job.out
+    cdef const real *restrict dy = <const real *> job.a
+    cdef const real *restrict y = <const real *> job.b
+    cdef real *restrict dx = <real *> job.out
+    cdef real one = 1
     cdef Py_ssize_t i
     for i in range(first, last):
-        dx[i] = dy[i] * (1 - y[i]) * y[i]
+        dx[i] = dy[i] * (one - y[i]) * y[i]
 
 
 def sigmoid_backward(const real[::1] dy, const real[::1] y, real[::1] dx, int n_threads):
@@ -125,8 +129,8 @@ def sigmoid_backward(const real[::1] dy, const real[::1] y, real[::1] dx, int n_
 
 
 cdef void _tanh(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *x = <const real *> job.a
-    cdef real *y = <real *> job.out
+    cdef const real *restrict x = <const real *> job.a
+    cdef real *restrict y = <real *> job.out
     cdef Py_ssize_t i
     for i in range(first, last):
         y[i] = tanh_of(x[i])
@@ -140,12 +144,13 @@ def tanh(const real[::1] x, real[::1] y, int n_threads):
 
 
 cdef void _tanh_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *dy = <const real *> job.a
-    cdef const real *y = <const real *> job.b
-    cdef real *dx = <real *> job.out
+    cdef const real *restrict dy = <const real *> job.a
+    cdef const real *restrict y = <const real *> job.b
+    cdef real *restrict dx = <real *> job.out
+    cdef real one = 1
     cdef Py_ssize_t i
     for i in range(first, last):
-        dx[i] = dy[i] * (1 - y[i] * y[i])
+        dx[i] = dy[i] * (one - y[i] * y[i])
 
 
 def tanh_backward(const real[::1] dy, const real[::1] y, real[::1] dx, int n_threads):

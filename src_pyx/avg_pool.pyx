@@ -5,7 +5,8 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 * arrays are C-contiguous and not empty; outputs do not overlap inputs;
 * every sliding window holds at least one input.
 
-Every element of the outputs is written.  Sums are held in double.  The divisor of a sliding window is
+Every element of the outputs is written.  Sums are held in double, but for those of 2x2 windows side by side, which
+avg_pool.h does a vector at a time.  The divisor of a sliding window is
 ``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but not what
 lies beyond the padding).
 """
@@ -13,7 +14,7 @@ lies beyond the padding).
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from lane_sums cimport lane_sum
+from vector_sums cimport sum_of
 from windows cimport end_tap, end_window, first_tap, first_window
 
 import_kernel_api()
@@ -21,6 +22,20 @@ import_kernel_api()
 cdef enum:
     COLUMNS = 64  # windows of a row that are summed together
     ELEMENTS_PER_RANGE = 1 << 15  # inputs; some 10 microseconds of work
+
+cdef extern from "avg_pool.h" nogil:
+    ctypedef struct averaging:
+        const void *source
+        void *target
+        Py_ssize_t h, w, oh, ow, rows_per_item
+        double scale
+
+    Py_ssize_t rows_per_item_f32(Py_ssize_t oh, Py_ssize_t ow) noexcept
+    Py_ssize_t rows_per_item_f64(Py_ssize_t oh, Py_ssize_t ow) noexcept
+    void average_2x2_f32(const averaging *, Py_ssize_t, Py_ssize_t, float *) noexcept
+    void average_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
+    void share_2x2_f32(const averaging *, Py_ssize_t, Py_ssize_t, float *) noexcept
+    void share_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
 
 cdef struct Job:
     const void *source  # x, or dy in the backward pass
@@ -123,6 +138,32 @@ cdef void _planes(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scrat
                 left = right
 
 
+cdef bint _by_2x2(const Job *job, Py_ssize_t n_planes, bint forward, real *out, int n_threads) noexcept nogil:
+    """Do the job if its windows are 2x2, side by side and enough for vectors; otherwise return False."""
+    cdef averaging by_2x2 = averaging(
+        job.source, job.target, job.h, job.w, job.oh, job.ow, 0, 1 / (job.divisor if job.divisor != 0 else 4)
+    )
+    cdef task run
+    if not (job.kh == job.kw == job.sh == job.sw == 2 and job.ph == job.pw == 0):
+        return False
+    if job.oh != job.h / 2 or job.ow != job.w / 2:
+        return False
+    if real is float:
+        by_2x2.rows_per_item = rows_per_item_f32(job.oh, job.ow)
+        run = <task> &average_2x2_f32 if forward else <task> &share_2x2_f32
+    else:
+        by_2x2.rows_per_item = rows_per_item_f64(job.oh, job.ow)
+        run = <task> &average_2x2_f64 if forward else <task> &share_2x2_f64
+    if by_2x2.rows_per_item == 0:
+        return False
+    if job.h == 2 * job.oh:  # the planes are one high plane
+        by_2x2.h *= n_planes
+        by_2x2.oh *= n_planes
+    parallel_for(run, &by_2x2, n_planes * job.oh / by_2x2.rows_per_item,
+                 1 + ELEMENTS_PER_RANGE / (2 * by_2x2.rows_per_item * job.w), NULL, 0, n_threads)
+    return True
+
+
 def avg_pool2d(
     const real[:, :, :, ::1] x,    # IN   (N, C, H, W)
     real[:, :, :, ::1] y,          # OUT  (N, C, OH, OW)
@@ -139,7 +180,8 @@ def avg_pool2d(
     cdef Py_ssize_t n_rows = y.shape[0] * y.shape[1] * y.shape[2]
     cdef Py_ssize_t grain = 1 + ELEMENTS_PER_RANGE * job.oh / (job.h * job.w)
     with nogil:
-        parallel_for(<task> &_rows[real], &job, n_rows, grain, NULL, 0, n_threads)
+        if not _by_2x2(&job, x.shape[0] * x.shape[1], True, &y[0, 0, 0, 0], n_threads):
+            parallel_for(<task> &_rows[real], &job, n_rows, grain, NULL, 0, n_threads)
 
 
 def avg_pool2d_backward(
@@ -156,8 +198,9 @@ def avg_pool2d_backward(
     cdef Job job = Job(&dy[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3],
                        kh, kw, sh, sw, ph, pw, count_padding, divisor)
     with nogil:
-        parallel_for(<task> &_planes[real], &job, dx.shape[0] * dx.shape[1],
-                     1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
+        if not _by_2x2(&job, dx.shape[0] * dx.shape[1], False, &dx[0, 0, 0, 0], n_threads):
+            parallel_for(<task> &_planes[real], &job, dx.shape[0] * dx.shape[1],
+                         1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
 
 
 # Adaptive window o of n reads the inputs from o * size / n, rounded down, to (o + 1) * size / n, rounded up.
@@ -178,16 +221,16 @@ cdef void _adaptive_planes(const Job *job, Py_ssize_t first, Py_ssize_t last, re
     for plane in range(first, last):
         x = <const real *> job.source + plane * job.h * job.w
         y = <real *> job.target + plane * job.oh * job.ow
+        if job.oh == 1 and job.ow == 1:
+            y[0] = <real> (sum_of(x, job.h * job.w) / (job.h * job.w))
+            continue
         for oy in range(job.oh):
             top, bottom = _from(oy, job.h, job.oh), _to(oy, job.h, job.oh)
             for ox in range(job.ow):
                 left, right = _from(ox, job.w, job.ow), _to(ox, job.w, job.ow)
-                if job.ow == 1:  # whole rows follow each other in memory
-                    total = lane_sum(x + top * job.w, (bottom - top) * job.w)
-                else:
-                    total = 0
-                    for iy in range(top, bottom):
-                        total += lane_sum(x + iy * job.w + left, right - left)
+                total = 0
+                for iy in range(top, bottom):
+                    total += sum_of(x + iy * job.w + left, right - left)
                 y[oy * job.ow + ox] = <real> (total / ((bottom - top) * (right - left)))
 
 
@@ -201,6 +244,11 @@ cdef void _adaptive_planes_backward(
     for plane in range(first, last):
         dy = <const real *> job.source + plane * job.oh * job.ow
         dx = <real *> job.target + plane * job.h * job.w
+        if job.oh == 1 and job.ow == 1:
+            share = dy[0] / (job.h * job.w)
+            for ix in range(job.h * job.w):
+                dx[ix] = share
+            continue
         memset(dx, 0, job.h * job.w * sizeof(real))
         for oy in range(job.oh):
             top, bottom = _from(oy, job.h, job.oh), _to(oy, job.h, job.oh)

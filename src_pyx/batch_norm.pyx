@@ -12,20 +12,26 @@ combined in order, whoever did them.  Sums are held in double and taken of devia
 value going forward (as that is one of the values, a large mean cannot swamp a small variance), from the mean
 going backward.
 
-With S = 1 a channel is a column of memory, so a group of neighbouring channels walks down the rows together;
-otherwise a group is one channel.
+float32 deviations are first summed in float32 over short stretches (vector_sums.h). Where that is not good enough,
+as the block's first value lies far from the others or squares leave float32's range, the block is summed again
+in double throughout.
+
+Neighbouring channels form a group, so that memory is read in long runs: with S = 1 a channel is a column, and the
+group walks down the rows together; otherwise the channels' S values of an image follow each other.
 """
 
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from lane_sums cimport LANES, add_lanes
+from vector_sums cimport MOST_LANES, add_gradients, add_lanes, add_moments, affine_of_both, affine_of_x
 
 import_kernel_api()
 
 cdef enum:
-    COLUMNS = 64  # channels of a group when S = 1; at least LANES
+    COLUMNS = 64  # the most channels of a group
+    RUN = 1 << 15  # values of an image that a group has side by side: short runs defeat the prefetcher
+    LANES = 32  # partial sums; no fewer: gcc unrolls shorter loops before it looks for vectors
     ELEMENTS_PER_RANGE = 1 << 14  # some 10 microseconds of work
 
 cdef struct Job:
@@ -81,6 +87,16 @@ cdef inline void _add_run(
     _add(x + i, dy + i, centre, first, second, n - i, forward)
 
 
+cdef inline double _total(double *lanes) noexcept nogil:
+    """The sum of LANES lanes, added in pairs; they are changed."""
+    cdef Py_ssize_t i, width = LANES / 2
+    while width > 0:
+        for i in range(width):
+            lanes[i] += lanes[i + width]
+        width /= 2
+    return lanes[0]
+
+
 cdef inline void _keep(
     const Job *job, Py_ssize_t channel, Py_ssize_t block,
     double centre, double first, double second, Py_ssize_t n
@@ -95,36 +111,94 @@ cdef inline void _keep(
         part[1] = second
 
 
-cdef inline void _reduce(
-    const Job *job, Py_ssize_t group, Py_ssize_t block, bint forward, real *out
+cdef inline void _reduce_columns(
+    const Job *job, Py_ssize_t channel, Py_ssize_t n_channels, Py_ssize_t block, bint forward, real *out
 ) noexcept nogil:
-    """The sums of one block of one group's channels."""
-    cdef const real *x = <const real *> job.x
-    cdef const real *dy = <const real *> (job.x if forward else job.dy)
+    """The sums of one block of a group's channels, for S = 1."""
+    cdef const real *x = <const real *> job.x + channel
+    cdef const real *dy = (<const real *> (job.x if forward else job.dy)) + channel
     cdef double centre[COLUMNS]
     cdef double first[COLUMNS]
     cdef double second[COLUMNS]
-    cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
+    cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i, j
+    memset(first, 0, sizeof(first))
+    memset(second, 0, sizeof(second))
+    for j in range(n_channels):
+        centre[j] = x[begin * job.c + j] if forward else job.mean[channel + j]
+    for i in range(begin, end):
+        _add(x + i * job.c, dy + i * job.c, centre, first, second, n_channels, forward)
+    for j in range(n_channels):
+        _keep(job, channel + j, block, centre[j], first[j], second[j], end - begin)
+
+
+cdef inline void _reduce_carefully(
+    const Job *job, Py_ssize_t channel, Py_ssize_t block, double near, bint forward, real *out
+) noexcept nogil:
+    """The sums of one block of a channel, in double throughout; ``near`` is about its mean, if it is finite."""
+    cdef const real *x = <const real *> job.x
+    cdef const real *dy = <const real *> (job.x if forward else job.dy)
+    cdef double centre[LANES]
+    cdef double first[LANES]
+    cdef double second[LANES]
     cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
     memset(first, 0, sizeof(first))
     memset(second, 0, sizeof(second))
-    if job.s == 1:
-        for j in range(n_channels):
-            centre[j] = x[begin * job.c + channel + j] if forward else job.mean[channel + j]
-        for i in range(begin, end):
-            here = i * job.c + channel
-            _add(x + here, dy + here, centre, first, second, n_channels, forward)
-        for j in range(n_channels):
-            _keep(job, channel + j, block, centre[j], first[j], second[j], end - begin)
-        return
+    if not fabs(near) < INFINITY:
+        near = x[_place(job, channel, begin)]
     for j in range(LANES):
-        centre[j] = x[_place(job, channel, begin)] if forward else job.mean[channel]
+        centre[j] = near
     while i < end:
         length = min(job.s - i % job.s, end - i)
         here = _place(job, channel, i)
         _add_run(x + here, dy + here, centre, first, second, length, forward)
         i += length
-    _keep(job, channel, block, centre[0], add_lanes(first), add_lanes(second), end - begin)
+    _keep(job, channel, block, centre[0], _total(first), _total(second), end - begin)
+
+
+cdef inline bint _accurate(double first, double second, double n, bint forward) noexcept nogil:
+    """Whether sums in ``real`` of d and d * d, or dy and dy * d, say what they should."""
+    if not fabs(second) < 1e30:
+        return False
+    return not forward or (second > 1e-30 * n and first * first / n <= 64 * (second - first * first / n))
+
+
+cdef inline void _reduce(
+    const Job *job, Py_ssize_t group, Py_ssize_t block, bint forward, real *out
+) noexcept nogil:
+    """The sums of one block of one group's channels."""
+    cdef const real *x = <const real *> job.x
+    cdef const real *dy = <const real *> job.dy
+    cdef real centre[COLUMNS]
+    cdef double lanes[COLUMNS * LANES]
+    cdef double *sums
+    cdef double first, second
+    cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
+    cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
+    if job.s == 1:
+        _reduce_columns(job, channel, n_channels, block, forward, out)
+        return
+    memset(lanes, 0, n_channels * LANES * sizeof(double))
+    for j in range(n_channels):
+        centre[j] = x[_place(job, channel + j, begin)] if forward else <real> job.mean[channel + j]
+    while i < end:
+        length = min(job.s - i % job.s, end - i)
+        here = _place(job, channel, i)
+        for j in range(n_channels):
+            sums = lanes + j * LANES
+            if forward:
+                add_moments(x + here, centre[j], length, sums, sums + MOST_LANES)
+            else:
+                add_gradients(x + here, dy + here, centre[j], length, sums, sums + MOST_LANES)
+            here += job.s
+        i += length
+    for j in range(n_channels):
+        first = add_lanes(lanes + j * LANES, MOST_LANES)
+        second = add_lanes(lanes + j * LANES + MOST_LANES, MOST_LANES)
+        if _accurate(first, second, end - begin, forward):
+            _keep(job, channel + j, block, centre[j], first, second, end - begin)
+        else:
+            first = centre[j] + first / (end - begin) if forward else job.mean[channel + j]
+            _reduce_carefully(job, channel + j, block, first, forward, out)
 
 
 cdef inline void _combine_moments(const Job *job, Py_ssize_t channel) noexcept nogil:
@@ -168,16 +242,15 @@ cdef void _combine(const Job *job, Py_ssize_t first, Py_ssize_t last) noexcept n
 cdef inline void _affine(
     const real *restrict x, const real *restrict dy, real *restrict out, const real *restrict centre,
     const real *restrict slope, const real *restrict scale, const real *restrict shift,
-    Py_ssize_t n, bint by_lane, bint with_dy
+    Py_ssize_t n, bint with_dy
 ) noexcept nogil:
-    """out = (x - centre) * slope + shift (+ dy * scale), for one channel or for a channel in each lane."""
-    cdef Py_ssize_t i, k
+    """out = (x - centre) * slope + shift (+ dy * scale), a channel in each lane."""
+    cdef Py_ssize_t i
     for i in range(n):
-        k = i if by_lane else 0
         if with_dy:
-            out[i] = (x[i] - centre[k]) * slope[k] + (dy[i] * scale[k] + shift[k])
+            out[i] = (x[i] - centre[i]) * slope[i] + (dy[i] * scale[i] + shift[i])
         else:
-            out[i] = (x[i] - centre[k]) * slope[k] + shift[k]
+            out[i] = (x[i] - centre[i]) * slope[i] + shift[i]
 
 
 cdef inline void _apply(
@@ -212,12 +285,17 @@ cdef inline void _apply(
     if job.s == 1:
         for i in range(begin, end):
             here = i * job.c + channel
-            _affine(x + here, dy + here, out + here, centre, slope, scale, shift, n_channels, True, with_dy)
+            _affine(x + here, dy + here, out + here, centre, slope, scale, shift, n_channels, with_dy)
         return
     while i < end:
         length = min(job.s - i % job.s, end - i)
         here = _place(job, channel, i)
-        _affine(x + here, dy + here, out + here, centre, slope, scale, shift, length, False, with_dy)
+        for j in range(n_channels):
+            if with_dy:
+                affine_of_both(x + here, dy + here, out + here, centre[j], slope[j], scale[j], shift[j], length)
+            else:
+                affine_of_x(x + here, out + here, centre[j], slope[j], shift[j], length)
+            here += job.s
         i += length
 
 
@@ -251,7 +329,11 @@ cdef void _groups(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scrat
 cdef void _run(Job *job, real *out, bint reduces, int n_threads) noexcept nogil:
     """Share groups among threads if there are plenty, else blocks: the arithmetic is the same."""
     cdef Py_ssize_t per_group, n_items, grain
-    job.width = COLUMNS if job.s == 1 else 1
+    job.width = COLUMNS
+    if job.s > 1:
+        job.width = max(1, min(job.width, RUN / job.s))
+        if n_threads > 1:  # leave each thread a few
+            job.width = max(1, min(job.width, job.c * job.n_blocks / (4 * n_threads)))
     job.n_groups = (job.c + job.width - 1) / job.width
     per_group = job.n * job.s * min(job.width, job.c)
     n_items = job.n_groups * job.n_blocks

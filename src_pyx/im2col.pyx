@@ -1,4 +1,4 @@
-"""The column matrix of a convolution, and its adjoint.
+"""The column matrix of a convolution, and its adjoint; the loops are in im2col.h.
 
     im2col:  col[(n, i, j), (c, kh, kw)] = x[n, c, i*sh + kh*dh - ph, j*sw + kw*dw - pw]   (0 in the padding)
     col2im:  the same pairs, but x is the sum of the col elements that im2col would copy from it.
@@ -10,71 +10,35 @@ not empty, the output does not overlap the input, OH and OW follow from the othe
 element of the output is written.
 """
 
-from libc.string cimport memset
-
-from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
 
 import_kernel_api()
 
-cdef struct Job:
-    const void *source
-    void *target
-    Py_ssize_t N, C, H, W, KH, KW, sh, sw, ph, pw, dh, dw, OH, OW
+cdef enum:
+    ELEMENTS_PER_RANGE = 1 << 15  # of the matrix
+    ENOUGH_ITEMS = 16             # for col2im to share among threads
+
+cdef extern from "im2col.h" nogil:
+    ctypedef struct unfolding:
+        const void *source
+        void *target
+        Py_ssize_t N, C, H, W, KH, KW, sh, sw, ph, pw, dh, dw, OH, OW, group, n_groups, width
+
+    Py_ssize_t plan_unfolding(unfolding *, Py_ssize_t itemsize, Py_ssize_t least_groups) noexcept
+    void im2col_f32(const unfolding *, Py_ssize_t, Py_ssize_t, float *) noexcept
+    void im2col_f64(const unfolding *, Py_ssize_t, Py_ssize_t, double *) noexcept
+    void col2im_f32(const unfolding *, Py_ssize_t, Py_ssize_t, float *) noexcept
+    void col2im_f64(const unfolding *, Py_ssize_t, Py_ssize_t, double *) noexcept
 
 
-# Rows of windows: item = (n, i) fills col's rows (n, i, 0 ... OW).
-cdef void _im2col_rows(const Job *s, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t item, n, i, j, c, kh, kw, h, w
-    cdef Py_ssize_t columns = s.C * s.KH * s.KW
-    cdef const real *row
-    cdef real *col
-    for item in range(first, last):
-        n, i = item // s.OH, item % s.OH
-        for c in range(s.C):
-            for kh in range(s.KH):
-                col = <real *> s.target + item * s.OW * columns + (c * s.KH + kh) * s.KW
-                h = i * s.sh + kh * s.dh - s.ph
-                if h < 0 or h >= s.H:
-                    for j in range(s.OW):
-                        for kw in range(s.KW):
-                            col[j * columns + kw] = 0
-                    continue
-                row = <const real *> s.source + ((n * s.C + c) * s.H + h) * s.W
-                for j in range(s.OW):
-                    w = j * s.sw - s.pw
-                    if w >= 0 and w + (s.KW - 1) * s.dw < s.W:
-                        for kw in range(s.KW):
-                            col[kw] = row[w + kw * s.dw]
-                    else:
-                        for kw in range(s.KW):
-                            col[kw] = row[w + kw * s.dw] if 0 <= w + kw * s.dw < s.W else 0
-                    col += columns
-
-
-# Planes: item = (n, c) gathers all that falls on its pixels, always in the order of the windows.
-cdef void _col2im_planes(const Job *s, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t item, n, c, i, j, kh, kw, h, w
-    cdef Py_ssize_t columns = s.C * s.KH * s.KW
-    cdef const real *col
-    cdef real *plane
-    cdef real *row
-    for item in range(first, last):
-        n, c = item // s.C, item % s.C
-        plane = <real *> s.target + item * s.H * s.W
-        memset(plane, 0, s.H * s.W * sizeof(real))
-        for i in range(s.OH):
-            for kh in range(s.KH):
-                h = i * s.sh + kh * s.dh - s.ph
-                if h < 0 or h >= s.H:
-                    continue
-                row = plane + h * s.W
-                col = <const real *> s.source + (n * s.OH + i) * s.OW * columns + (c * s.KH + kh) * s.KW
-                for j in range(s.OW):
-                    w = j * s.sw - s.pw
-                    for kw in range(s.KW):
-                        if 0 <= w + kw * s.dw < s.W:
-                            row[w + kw * s.dw] += col[kw]
-                    col += columns
+cdef void _run(task run, unfolding *job, Py_ssize_t n_items, Py_ssize_t grain, size_t scratch_bytes,
+               int n_threads) noexcept nogil:
+    cdef size_t each = scratch_bytes + 63 & ~<size_t> 63  # threads do not share cache lines
+    cdef void *scratch = allocate(each * n_threads) if each > 0 else NULL
+    if scratch is NULL:
+        job.group = 0
+    parallel_for(run, job, n_items, grain, scratch, each, n_threads)
+    release(scratch)
 
 
 def im2col(
@@ -84,12 +48,14 @@ def im2col(
     Py_ssize_t dh, Py_ssize_t dw, Py_ssize_t OH, Py_ssize_t OW, int n_threads,
 ):
     """Fill ``col``; rows of windows are shared among threads."""
-    cdef Job job = Job(
+    cdef unfolding job = unfolding(
         &x[0, 0, 0, 0], &col[0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-        KH, KW, sh, sw, ph, pw, dh, dw, OH, OW,
+        KH, KW, sh, sw, ph, pw, dh, dw, OH, OW, 0, 1, 0,
     )
+    cdef task rows = <task> &im2col_f32 if real is float else <task> &im2col_f64
     with nogil:
-        parallel_for(<task> &_im2col_rows[real], &job, job.N * OH, 1, NULL, 0, n_threads)
+        _run(rows, &job, job.N * OH, 1 + ELEMENTS_PER_RANGE / (OW * col.shape[1]),
+             plan_unfolding(&job, sizeof(real), 1), n_threads)
 
 
 def col2im(
@@ -98,10 +64,12 @@ def col2im(
     Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t ph, Py_ssize_t pw,
     Py_ssize_t dh, Py_ssize_t dw, Py_ssize_t OH, Py_ssize_t OW, int n_threads,
 ):
-    """Fill ``x``; planes (N * C) are shared among threads."""
-    cdef Job job = Job(
+    """Fill ``x``; images, of small batches groups of their channels, are shared among threads."""
+    cdef unfolding job = unfolding(
         &col[0, 0], &x[0, 0, 0, 0], x.shape[0], x.shape[1], x.shape[2], x.shape[3],
-        KH, KW, sh, sw, ph, pw, dh, dw, OH, OW,
+        KH, KW, sh, sw, ph, pw, dh, dw, OH, OW, 0, 1, 0,
     )
+    cdef task groups = <task> &col2im_f32 if real is float else <task> &col2im_f64
+    cdef Py_ssize_t scratch_bytes = plan_unfolding(&job, sizeof(real), max(1, ENOUGH_ITEMS / job.N))
     with nogil:
-        parallel_for(<task> &_col2im_planes[real], &job, job.N * job.C, 1, NULL, 0, n_threads)
+        _run(groups, &job, job.N * job.n_groups, 1, scratch_bytes, n_threads)

@@ -1,89 +1,41 @@
-"""Max pooling over NCHW that remembers which input won.
+"""Max pooling over NCHW that remembers which input won; the loops are in max_pool.h.
 
 Contract, guaranteed by cnn_core.functional and not checked again here:
 
 * arrays are C-contiguous and not empty; outputs do not overlap inputs;
-* every window holds at least one input, and H * W fits in int32;
-* indices given to the backward pass lie in 0 <= i < H * W.
+* every window holds at least one input, and H * W fits in int32.
 
 Every element of the outputs is written.  The first maximum of a window wins, NaN wins over all numbers (the
 last NaN, as in torch), padding never wins.
 """
 
-from libc.math cimport INFINITY
 from libc.stdint cimport int32_t
-from libc.string cimport memset
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from windows cimport end_tap, end_window, first_tap, first_window
+
+cdef extern from "max_pool.h" nogil:
+    ctypedef struct max_pooling:
+        const void *x
+        void *y
+        int32_t *indices
+        Py_ssize_t n_planes, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw
+
+    ctypedef struct max_unpooling:
+        const void *dy
+        const int32_t *indices
+        void *dx
+        Py_ssize_t h, w, oh, ow
+        int wrong
+
+    void max_pool_f32(const max_pooling *, Py_ssize_t, Py_ssize_t, float *) noexcept
+    void max_pool_f64(const max_pooling *, Py_ssize_t, Py_ssize_t, double *) noexcept
+    void max_unpool_f32(max_unpooling *, Py_ssize_t, Py_ssize_t, float *) noexcept
+    void max_unpool_f64(max_unpooling *, Py_ssize_t, Py_ssize_t, double *) noexcept
 
 import_kernel_api()
 
 cdef enum:
-    ELEMENTS_PER_RANGE = 1 << 15  # inputs; some 10 microseconds of work
-
-cdef struct Forward:
-    const void *x
-    void *y
-    int32_t *indices  # NULL if nobody asks for them
-    Py_ssize_t h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw
-
-
-cdef inline void _fold(
-    const real *restrict x, real *restrict y, int32_t *restrict index, int n,
-    int stride, int32_t here, bint indexed
-) noexcept nogil:
-    """Let one tap of n windows side by side compete with the best of the taps before it."""
-    cdef int i
-    cdef real value
-    cdef bint wins
-    for i in range(n):
-        value = x[i * stride]
-        if indexed:
-            wins = (value > y[i]) | (value != value) | (index[i] < 0)  # the first tap always wins
-            index[i] = here + i * stride if wins else index[i]
-        else:
-            wins = (value > y[i]) | (value != value)
-        y[i] = value if wins else y[i]
-
-
-cdef inline void _row(
-    const Forward *job, const real *x, real *y, int32_t *index, Py_ssize_t oy, bint indexed
-) noexcept nogil:
-    """One row of windows: a running maximum over the taps, all windows at a time."""
-    cdef Py_ssize_t top = oy * job.sh - job.ph, ky, kx, tap, first, n, here, ox
-    # Outside of these, a tap is padding for every window.
-    cdef Py_ssize_t kx_first = first_tap((job.ow - 1) * job.sw - job.pw, job.dw)
-    cdef Py_ssize_t kx_end = end_tap(-job.pw, job.w, job.kw, job.dw)
-    for ox in range(job.ow):
-        y[ox] = -INFINITY
-        if indexed:
-            index[ox] = -1
-    for ky in range(first_tap(top, job.dh), end_tap(top, job.h, job.kh, job.dh)):
-        for kx in range(kx_first, kx_end):
-            tap = kx * job.dw - job.pw
-            first = first_window(tap, job.sw)
-            n = end_window(tap, job.w, job.ow, job.sw) - first
-            here = (top + ky * job.dh) * job.w + tap + first * job.sw
-            if job.sw == 1:  # the compiler vectorises strides that it knows
-                _fold(x + here, y + first, index + first, n, 1, here, indexed)
-            elif job.sw == 2:
-                _fold(x + here, y + first, index + first, n, 2, here, indexed)
-            else:
-                _fold(x + here, y + first, index + first, n, job.sw, here, indexed)
-
-
-cdef void _rows(const Forward *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t row
-    cdef const real *x
-    cdef real *y
-    for row in range(first, last):
-        x = <const real *> job.x + row / job.oh * (job.h * job.w)
-        y = <real *> job.y + row * job.ow
-        if job.indices is not NULL:
-            _row(job, x, y, job.indices + row * job.ow, row % job.oh, True)
-        else:
-            _row(job, x, y, <int32_t *> NULL, row % job.oh, False)
+    ELEMENTS_PER_RANGE = 1 << 16  # inputs; some 10 microseconds of work
 
 
 def max_pool2d(
@@ -97,38 +49,20 @@ def max_pool2d(
     int n_threads,
 ):
     """Fill ``y``, and ``indices`` unless it is None; rows of windows are shared among threads."""
-    cdef Forward job = Forward(
-        &x[0, 0, 0, 0], &y[0, 0, 0, 0], NULL,
+    cdef max_pooling job = max_pooling(
+        &x[0, 0, 0, 0], &y[0, 0, 0, 0], NULL, x.shape[0] * x.shape[1],
         x.shape[2], x.shape[3], y.shape[2], y.shape[3], kh, kw, sh, sw, ph, pw, dh, dw,
     )
     if indices is not None:
         job.indices = &indices[0, 0, 0, 0]
-    cdef Py_ssize_t n_rows = y.shape[0] * y.shape[1] * y.shape[2]
+    cdef task rows = <task> &max_pool_f32 if real is float else <task> &max_pool_f64
     cdef Py_ssize_t grain = 1 + ELEMENTS_PER_RANGE * job.oh / (job.h * job.w)
+    if grain > job.oh:
+        grain -= grain % job.oh  # whole planes
+    else:
+        grain += 3 - (grain + 3) % 4      # as many rows as are done at a time
     with nogil:
-        parallel_for(<task> &_rows[real], &job, n_rows, grain, NULL, 0, n_threads)
-
-
-cdef struct Backward:
-    const void *dy
-    const int32_t *indices
-    void *dx
-    Py_ssize_t in_plane, out_plane
-
-
-cdef void _planes(const Backward *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    """Send each dy to the input that won; inputs that win in several windows sum theirs."""
-    cdef Py_ssize_t plane, i
-    cdef const real *dy
-    cdef real *dx
-    cdef const int32_t *indices
-    for plane in range(first, last):
-        dy = <const real *> job.dy + plane * job.out_plane
-        dx = <real *> job.dx + plane * job.in_plane
-        indices = job.indices + plane * job.out_plane
-        memset(dx, 0, job.in_plane * sizeof(real))
-        for i in range(job.out_plane):
-            dx[indices[i]] += dy[i]
+        parallel_for(rows, &job, job.n_planes * job.oh, grain, NULL, 0, n_threads)
 
 
 def max_pool2d_backward(
@@ -137,11 +71,16 @@ def max_pool2d_backward(
     real[:, :, :, ::1] dx,                  # OUT  (N, C, H, W)
     int n_threads,
 ):
-    """Fill ``dx``; planes (N * C) are shared among threads."""
-    cdef Backward job = Backward(
+    """Fill ``dx``; planes (N * C) are shared among threads.
+
+    Returns whether all indices were in 0 <= i < H * W; if not, ``dx`` holds nothing of use.
+    """
+    cdef max_unpooling job = max_unpooling(
         &dy[0, 0, 0, 0], &indices[0, 0, 0, 0], &dx[0, 0, 0, 0],
-        dx.shape[2] * dx.shape[3], dy.shape[2] * dy.shape[3],
+        dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3], 0,
     )
+    cdef task planes = <task> &max_unpool_f32 if real is float else <task> &max_unpool_f64
     with nogil:
-        parallel_for(<task> &_planes[real], &job, dx.shape[0] * dx.shape[1],
-                     1 + ELEMENTS_PER_RANGE / job.in_plane, NULL, 0, n_threads)
+        parallel_for(planes, &job, dx.shape[0] * dx.shape[1],
+                     1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
+    return job.wrong == 0

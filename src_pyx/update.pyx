@@ -192,13 +192,14 @@ def momentum(list rows, double lr, double momentum, bint nesterov, double weight
 
 cdef void _velocity(const Numbers *k, real *p, const real *g, real *v, real *r, Py_ssize_t n) noexcept nogil:
     cdef real lr = <real> k.lr, decay = <real> k.decay, momentum = <real> k.a, d, old, new
+    cdef real ahead = <real> (1 + k.a)
     cdef Py_ssize_t i
     if k.nesterov:
         for i in range(n):
             d = lr * (g[i] + decay * p[i])
             old = v[i]
             v[i] = momentum * old - d
-            p[i] += momentum * momentum * old - (1 + momentum) * d
+            p[i] += momentum * momentum * old - ahead * d
     else:
         for i in range(n):
             d = lr * (g[i] + decay * p[i])

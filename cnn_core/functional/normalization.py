@@ -13,7 +13,7 @@ from cnn_core._threads import get_num_threads
 
 # A channel's values are summed in blocks that threads can share: cut by the shape alone, so that sums are
 # the same for any number of threads.
-_VALUES_PER_BLOCK = 1 << 14
+_VALUES_PER_BLOCK = 1 << 12
 _MOST_BLOCKS = 32
 
 

@@ -127,23 +127,29 @@ def max_pool2d_backward(dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[i
     if dy.size == 0:
         return zeros(x_shape, dy.dtype)
     dx = empty(x_shape, dy.dtype)
-    max_pool.max_pool2d_backward(dy, indices, dx, get_num_threads())
+    if not max_pool.max_pool2d_backward(dy, indices, dx, get_num_threads()):
+        _refuse_outsiders(indices, x_shape[2] * x_shape[3], name)
     return dx
 
 
 def _winners(indices: np.ndarray, dy: np.ndarray, plane: int, name: str) -> np.ndarray:
-    """Indices as C-contiguous int32, all inside the plane."""
+    """Indices as C-contiguous int32; the kernel says whether they are inside the plane."""
     if not isinstance(indices, np.ndarray) or indices.dtype.newbyteorder("=") not in (np.int32, np.int64):
         raise TypeError(f"{name}: indices: expects int32 or int64 from max_pool2d, got {_kind(indices)}")
     _checks.same_shape(indices, f"{name}: indices", dy.shape, "dy")
     if plane > np.iinfo(np.int32).max:
         raise ValueError(f"{name}: x_shape: planes of {plane} pixels are more than int32 can number")
     native = np.require(indices, indices.dtype.newbyteorder("="), ["C_CONTIGUOUS", "ALIGNED"])
-    # One pass instead of two: as unsigned numbers, negative ones are too large.
-    if native.size and native.view(f"u{native.itemsize}").max() >= plane:
-        wrong = native[(native < 0) | (native >= plane)][0]
-        raise ValueError(f"{name}: indices: {wrong} is not in 0 ... {plane - 1} of a plane of x_shape")
+    if native.dtype != np.int32:
+        _refuse_outsiders(native, plane, name)  # before they are cut to 32 bits
     return native.astype(np.int32, copy=False)
+
+
+def _refuse_outsiders(indices: np.ndarray, plane: int, name: str) -> None:
+    outside = (indices < 0) | (indices >= plane)
+    if outside.any():
+        wrong = indices[outside][0]
+        raise ValueError(f"{name}: indices: {wrong} is not in 0 ... {plane - 1} of a plane of x_shape")
 
 
 def _kind(x: object) -> str:

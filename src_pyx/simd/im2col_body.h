@@ -1,0 +1,174 @@
+/* For REAL; im2col.h includes this once for each type. */
+
+typedef REAL TYPED(piece_16) __attribute__((vector_size(16), aligned(sizeof(REAL)), may_alias));
+typedef REAL TYPED(piece_32) __attribute__((vector_size(32), aligned(sizeof(REAL)), may_alias));
+typedef int64_t TYPED(bits_16) __attribute__((vector_size(16)));
+typedef int64_t TYPED(bits_32) __attribute__((vector_size(32)));
+
+/* A window's row of the matrix, or some channels of it; x is where tap (0, 0) of the first would be. */
+ALWAYS_INLINE void TYPED(unfold_window)(const unfolding *s, const REAL *x, REAL *col, ptrdiff_t top, ptrdiff_t left)
+{
+    ptrdiff_t ky_first, ky_end, kx_first, kx_end;
+    inner_taps(top, s->H, s->KH, s->dh, &ky_first, &ky_end);
+    inner_taps(left, s->W, s->KW, s->dw, &kx_first, &kx_end);
+    for (ptrdiff_t c = 0; c < s->C; c++, x += s->H * s->W)
+        for (ptrdiff_t ky = 0; ky < s->KH; ky++, col += s->KW) {
+            const int inside = ky_first <= ky && ky < ky_end;
+            for (ptrdiff_t kx = 0; kx < s->KW; kx++)
+                col[kx] = inside && kx_first <= kx && kx < kx_end ? x[ky * s->dh * s->W + kx * s->dw] : 0;
+        }
+}
+
+/* Rows top, top + dh, ... of some channels, with what padding the windows see. */
+ALWAYS_INLINE void TYPED(copy_rows)(const unfolding *s, const REAL *x, REAL *rows, ptrdiff_t channels, ptrdiff_t top)
+{
+    const ptrdiff_t begin = smaller(s->pw, s->width), end = smaller(begin + s->W, s->width);
+    for (ptrdiff_t c = 0; c < channels; c++, x += s->H * s->W)
+        for (ptrdiff_t ky = 0; ky < s->KH; ky++, rows += s->width) {
+            const ptrdiff_t y = top + ky * s->dh;
+            const int inside = 0 <= y && y < s->H;
+            for (ptrdiff_t i = 0; i < begin; i++)
+                rows[i] = 0;
+            if (inside)
+                memcpy(rows + begin, x + y * s->W, (end - begin) * sizeof(REAL));
+            for (ptrdiff_t i = inside ? end : begin; i < s->width; i++)
+                rows[i] = 0;
+        }
+}
+
+#define UNFOLD_PIECES(piece)                                                                      \
+    for (ptrdiff_t p = 0; p < n; p++)                                                             \
+    *(piece *)(col + p * kw) = *(const piece *)(rows + p * width)
+
+/* n pieces of a window's row. Writes up to a whole vector beyond the last. */
+ALWAYS_INLINE void TYPED(unfold_pieces)(const REAL *rows, ptrdiff_t width, REAL *col, ptrdiff_t kw, ptrdiff_t n)
+{
+    if (kw * sizeof(REAL) <= 16)
+        UNFOLD_PIECES(TYPED(piece_16));
+    else
+        UNFOLD_PIECES(TYPED(piece_32));
+}
+
+/* Rows of windows: item = (n, i) fills the matrix's rows (n, i, 0 ... OW). */
+static void TYPED(im2col)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, REAL *rows)
+{
+    const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W, n_piece = 32 / sizeof(REAL);
+    for (ptrdiff_t item = first; item < last; item++) {
+        const ptrdiff_t top = item % s->OH * s->sh - s->ph;
+        const REAL *x = (const REAL *)s->source + item / s->OH * s->C * plane;
+        REAL *col = (REAL *)s->target + item * s->OW * columns;
+        if (s->group == 0) {
+            for (ptrdiff_t j = 0; j < s->OW; j++) {
+                const ptrdiff_t left = j * s->sw - s->pw;
+                TYPED(unfold_window)(s, x + top * s->W + left, col + j * columns, top, left);
+            }
+            continue;
+        }
+        for (ptrdiff_t channel = 0; channel < s->C; channel += s->group) {
+            const ptrdiff_t channels = smaller(s->group, s->C - channel), n = channels * s->KH;
+            TYPED(copy_rows)(s, x + channel * plane, rows, channels, top);
+            for (ptrdiff_t j = 0; j < s->OW; j++) {
+                REAL *here = col + j * columns + channel * window;
+                /* what follows the last group of a window is written later, but for these */
+                const int is_last = channel + channels == s->C && (channel > 0 || j == s->OW - 1);
+                const ptrdiff_t alone = is_last ? smaller(n, (n_piece + s->KW - 1) / s->KW) : 0;
+                TYPED(unfold_pieces)(rows + j * s->sw, s->width, here, s->KW, n - alone);
+                for (ptrdiff_t p = n - alone; p < n; p++)
+                    for (ptrdiff_t kx = 0; kx < s->KW; kx++)
+                        here[p * s->KW + kx] = rows[p * s->width + j * s->sw + kx];
+            }
+        }
+    }
+}
+
+/* Adds a window's row, of some channels, to the pixels. */
+ALWAYS_INLINE void TYPED(fold_window)(const unfolding *s, const REAL *col, REAL *x, ptrdiff_t channels,
+                                      ptrdiff_t top, ptrdiff_t left)
+{
+    ptrdiff_t ky_first, ky_end, kx_first, kx_end;
+    inner_taps(top, s->H, s->KH, s->dh, &ky_first, &ky_end);
+    inner_taps(left, s->W, s->KW, s->dw, &kx_first, &kx_end);
+    for (ptrdiff_t c = 0; c < channels; c++, x += s->H * s->W)
+        for (ptrdiff_t ky = 0; ky < s->KH; ky++, col += s->KW)
+            if (ky_first <= ky && ky < ky_end)
+                for (ptrdiff_t kx = kx_first; kx < kx_end; kx++)
+                    x[ky * s->dh * s->W + kx * s->dw] += col[kx];
+}
+
+#define FOLD_PIECES(piece, bits)                                                                  \
+    do {                                                                                          \
+        bits keep;                                                                                \
+        memcpy(&keep, mask, sizeof keep);                                                         \
+        for (ptrdiff_t p = 0; p < n; p++)                                                         \
+            *(piece *)(rows + p * width) += (piece)((bits) * (const piece *)(col + p * kw) & keep); \
+    } while (0)
+
+/* Adds n pieces of a window's row to the rows; the mask has ones in the kw numbers of a piece. */
+ALWAYS_INLINE void TYPED(fold_pieces)(const REAL *col, ptrdiff_t kw, REAL *rows, ptrdiff_t width, ptrdiff_t n,
+                                      const void *mask)
+{
+    if (kw * sizeof(REAL) <= 16)
+        FOLD_PIECES(TYPED(piece_16), TYPED(bits_16));
+    else
+        FOLD_PIECES(TYPED(piece_32), TYPED(bits_32));
+}
+
+/* Adds the rows that copy_rows would have made to the image. */
+ALWAYS_INLINE void TYPED(add_rows)(const unfolding *s, const REAL *rows, REAL *x, ptrdiff_t channels, ptrdiff_t top)
+{
+    const ptrdiff_t begin = smaller(s->pw, s->width), n = smaller(s->W, s->width - begin);
+    for (ptrdiff_t c = 0; c < channels; c++, x += s->H * s->W)
+        for (ptrdiff_t ky = 0; ky < s->KH; ky++, rows += s->width) {
+            const ptrdiff_t y = top + ky * s->dh;
+            const REAL *restrict from = rows + begin;
+            REAL *restrict to = x + y * s->W;
+            if (0 <= y && y < s->H)
+                for (ptrdiff_t i = 0; i < n; i++)
+                    to[i] += from[i];
+        }
+}
+
+/* Groups of channels: item = (n, group) sums all that falls on their pixels, row of windows after row. */
+static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, REAL *rows)
+{
+    const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W, n_piece = 32 / sizeof(REAL);
+    const ptrdiff_t size = s->group > 0 ? s->group : (s->C + s->n_groups - 1) / s->n_groups;
+    const REAL *end = (const REAL *)s->source + s->N * s->OH * s->OW * columns;
+    unsigned char mask[32] = {0};
+    memset(mask, 0xff, smaller(32, s->KW * sizeof(REAL)));
+    for (ptrdiff_t item = first; item < last; item++) {
+        const ptrdiff_t n = item / s->n_groups, channel = item % s->n_groups * size;
+        const ptrdiff_t channels = smaller(size, s->C - channel), n_rows = channels * s->KH;
+        const REAL *col = (const REAL *)s->source + n * s->OH * s->OW * columns + channel * window;
+        REAL *x = (REAL *)s->target + (n * s->C + channel) * plane;
+        if (channels <= 0)
+            continue;
+        memset(x, 0, channels * plane * sizeof(REAL));
+        for (ptrdiff_t i = 0; i < s->OH; i++) {
+            const ptrdiff_t top = i * s->sh - s->ph;
+            if (s->group > 0)
+                memset(rows, 0, n_rows * s->width * sizeof(REAL));
+            /* With few rows the same pixels would come again before they are stored: other windows go between. */
+            const ptrdiff_t step = s->group > 0 && n_rows < 32 ? n_piece : 1;
+            for (ptrdiff_t first_j = 0; first_j < step; first_j++)
+                for (ptrdiff_t j = first_j; j < s->OW; j += step) {
+                    const ptrdiff_t left = j * s->sw - s->pw;
+                    const REAL *from = col + (i * s->OW + j) * columns;
+                    if (s->group == 0) {
+                        TYPED(fold_window)(s, from, x + top * s->W + left, channels, top, left);
+                    } else if (end - from >= n_rows * s->KW + n_piece) {
+                        TYPED(fold_pieces)(from, s->KW, rows + j * s->sw, s->width, n_rows, mask);
+                    } else { /* nothing is read beyond the matrix */
+                        for (ptrdiff_t p = 0; p < n_rows; p++)
+                            for (ptrdiff_t kx = 0; kx < s->KW; kx++)
+                                rows[p * s->width + j * s->sw + kx] += from[p * s->KW + kx];
+                    }
+                }
+            if (s->group > 0)
+                TYPED(add_rows)(s, rows, x, channels, top);
+        }
+    }
+}
+
+#undef UNFOLD_PIECES
+#undef FOLD_PIECES

@@ -1,0 +1,52 @@
+/* Sums of many numbers, a vector at a time, and what batch normalization does besides.
+
+   Up to STRETCH vectors are added in REAL, whose error is as that of a single addition; from there on sums are in
+   double, one for each lane. The order of additions follows from the length alone. */
+
+#ifndef CNN_CORE_VECTOR_SUMS_H
+#define CNN_CORE_VECTOR_SUMS_H
+
+#include <string.h>
+
+#include "segments.h"
+
+#define STRETCH 16
+#define MOST_LANES (2 * MOST_F64)
+
+typedef float half_f32 __attribute__((vector_size(VECTOR_BYTES / 2)));
+typedef double unaligned_doubles __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
+
+/* lanes[i] += v[i] */
+ALWAYS_INLINE void add_to_lanes_f32(double *lanes, vector_f32 v)
+{
+    half_f32 halves[2];
+    memcpy(halves, &v, sizeof v);
+    for (int i = 0; i < 2; i++)
+        ((unaligned_doubles *)lanes)[i] += __builtin_convertvector(halves[i], vector_f64);
+}
+
+ALWAYS_INLINE void add_to_lanes_f64(double *lanes, vector_f64 v) { *(unaligned_doubles *)lanes += v; }
+
+/* The total of n lanes, two vectors of them or one, added in pairs. */
+ALWAYS_INLINE double add_lanes(const double *lanes, ptrdiff_t n)
+{
+    vector_f64 v = ((const unaligned_doubles *)lanes)[0];
+    if (n * sizeof(double) > VECTOR_BYTES)
+        v += ((const unaligned_doubles *)lanes)[1];
+    UNROLLED for (int apart = 1; apart < MOST_F64; apart *= 2)
+        v = SHUFFLE(v, v, JOIN(EVEN_, MOST_F64)) + SHUFFLE(v, v, JOIN(ODD_, MOST_F64));
+    return v[0];
+}
+
+#define REAL float
+#define REAL_NAME f32
+#include "vector_sums_body.h"
+#undef REAL
+#undef REAL_NAME
+#define REAL double
+#define REAL_NAME f64
+#include "vector_sums_body.h"
+#undef REAL
+#undef REAL_NAME
+
+#endif

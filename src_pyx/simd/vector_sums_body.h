@@ -1,0 +1,116 @@
+/* For REAL; vector_sums.h includes this once for each type. */
+
+#define VECTOR TYPED(vector)
+#define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
+#define LOAD(p) ((VECTOR) * (const TYPED(unaligned) *)(p))
+#define STORE(p, v) (*(TYPED(unaligned) *)(p) = (v))
+
+/* The n < LANES numbers at x, then `fill`. */
+ALWAYS_INLINE VECTOR TYPED(load_some)(const REAL *x, ptrdiff_t n, REAL fill)
+{
+    VECTOR v = (VECTOR){0} + fill;
+    REAL lanes[LANES];
+    memcpy(lanes, &v, sizeof v);
+    for (ptrdiff_t i = 0; i < n; i++)
+        lanes[i] = x[i];
+    memcpy(&v, lanes, sizeof v);
+    return v;
+}
+
+/* The sum of x[0] ... x[n - 1]. */
+static double TYPED(sum)(const REAL *x, ptrdiff_t n)
+{
+    double lanes[MOST_LANES] = {0};
+    ptrdiff_t i = 0;
+    while (i < n) {
+        const ptrdiff_t end = n - i > STRETCH * LANES ? i + STRETCH * LANES : n;
+        VECTOR sums[4] = {{0}, {0}, {0}, {0}};
+        for (; i + 4 * LANES <= end; i += 4 * LANES)
+            UNROLLED for (int k = 0; k < 4; k++)
+                sums[k] += LOAD(x + i + k * LANES);
+        for (; i + LANES <= end; i += LANES)
+            sums[0] += LOAD(x + i);
+        if (i < end)
+            sums[1] += TYPED(load_some)(x + i, end - i, 0);
+        i = end;
+        TYPED(add_to_lanes)(lanes, (sums[0] + sums[1]) + (sums[2] + sums[3]));
+    }
+    return add_lanes(lanes, LANES);
+}
+
+/* With d = x - centre, adds n numbers d and d * d, or (dy not NULL) dy and dy * d, to lanes of sums. */
+ALWAYS_INLINE void TYPED(add_products)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
+                                      double *second)
+{
+    const VECTOR c = (VECTOR){0} + centre;
+    ptrdiff_t i = 0;
+    while (i < n) {
+        const ptrdiff_t end = n - i > STRETCH * LANES ? i + STRETCH * LANES : n;
+        VECTOR sums[2] = {{0}, {0}}, products[2] = {{0}, {0}};
+        for (; i + 2 * LANES <= end; i += 2 * LANES)
+            UNROLLED for (int k = 0; k < 2; k++) {
+                const VECTOR d = LOAD(x + i + k * LANES) - c, g = dy ? LOAD(dy + i + k * LANES) : d;
+                sums[k] += g;
+                products[k] += g * d;
+            }
+        if (i + LANES <= end) {
+            const VECTOR d = LOAD(x + i) - c, g = dy ? LOAD(dy + i) : d;
+            sums[0] += g;
+            products[0] += g * d;
+            i += LANES;
+        }
+        if (i < end) {
+            const VECTOR d = TYPED(load_some)(x + i, end - i, centre) - c;
+            const VECTOR g = dy ? TYPED(load_some)(dy + i, end - i, 0) : d;
+            sums[1] += g;
+            products[1] += g * d;
+        }
+        i = end;
+        TYPED(add_to_lanes)(first, sums[0] + sums[1]);
+        TYPED(add_to_lanes)(second, products[0] + products[1]);
+    }
+}
+
+static void TYPED(add_moments)(const REAL *x, REAL centre, ptrdiff_t n, double *first, double *second)
+{
+    TYPED(add_products)(x, NULL, centre, n, first, second);
+}
+
+static void TYPED(add_gradients)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
+                                double *second)
+{
+    TYPED(add_products)(x, dy, centre, n, first, second);
+}
+
+/* out = (x - centre) * slope + shift (+ dy * scale, if dy is not NULL) */
+ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy, REAL *restrict out, REAL centre,
+                                REAL slope, REAL scale, REAL shift, ptrdiff_t n)
+{
+    ptrdiff_t i = 0;
+    if (n >= LANES)
+        for (;;) {
+            const VECTOR v = (LOAD(x + i) - centre) * slope;
+            STORE(out + i, v + (dy ? LOAD(dy + i) * scale + shift : (VECTOR){0} + shift));
+            if (i == n - LANES)
+                return;
+            i = i + 2 * LANES <= n ? i + LANES : n - LANES; /* the last vector may overlap the one before */
+        }
+    for (; i < n; i++)
+        out[i] = (x[i] - centre) * slope + (dy ? dy[i] * scale + shift : shift);
+}
+
+static void TYPED(affine_of_x)(const REAL *x, REAL *out, REAL centre, REAL slope, REAL shift, ptrdiff_t n)
+{
+    TYPED(affine)(x, NULL, out, centre, slope, 0, shift, n);
+}
+
+static void TYPED(affine_of_both)(const REAL *x, const REAL *dy, REAL *out, REAL centre, REAL slope, REAL scale,
+                                 REAL shift, ptrdiff_t n)
+{
+    TYPED(affine)(x, dy, out, centre, slope, scale, shift, n);
+}
+
+#undef VECTOR
+#undef LANES
+#undef LOAD
+#undef STORE

@@ -1,0 +1,79 @@
+"""Sums of many numbers, in double, and batch normalization's loops; see vector_sums.h. Declarations only."""
+
+from cnn_core.kernel_api cimport real
+
+cdef extern from "vector_sums.h" nogil:
+    const Py_ssize_t MOST_LANES
+    double add_lanes(const double *lanes, Py_ssize_t n) noexcept
+    double sum_f32(const float *x, Py_ssize_t n) noexcept
+    double sum_f64(const double *x, Py_ssize_t n) noexcept
+    void add_moments_f32(const float *x, float centre, Py_ssize_t n, double *first, double *second) noexcept
+    void add_moments_f64(const double *x, double centre, Py_ssize_t n, double *first, double *second) noexcept
+    void add_gradients_f32(
+        const float *x, const float *dy, float centre, Py_ssize_t n, double *first, double *second
+    ) noexcept
+    void add_gradients_f64(
+        const double *x, const double *dy, double centre, Py_ssize_t n, double *first, double *second
+    ) noexcept
+    void affine_of_x_f32(
+        const float *x, float *out, float centre, float slope, float shift, Py_ssize_t n
+    ) noexcept
+    void affine_of_x_f64(
+        const double *x, double *out, double centre, double slope, double shift, Py_ssize_t n
+    ) noexcept
+    void affine_of_both_f32(
+        const float *x, const float *dy, float *out, float centre, float slope, float scale, float shift,
+        Py_ssize_t n
+    ) noexcept
+    void affine_of_both_f64(
+        const double *x, const double *dy, double *out, double centre, double slope, double scale, double shift,
+        Py_ssize_t n
+    ) noexcept
+
+
+cdef inline double sum_of(const real *x, Py_ssize_t n) noexcept nogil:
+    """x[0] + ... + x[n - 1]"""
+    if real is float:
+        return sum_f32(x, n)
+    else:
+        return sum_f64(x, n)
+
+
+cdef inline void add_moments(
+    const real *x, real centre, Py_ssize_t n, double *first, double *second
+) noexcept nogil:
+    """Add d and d * d, for d = x - centre, to lanes of sums."""
+    if real is float:
+        add_moments_f32(x, centre, n, first, second)
+    else:
+        add_moments_f64(x, centre, n, first, second)
+
+
+cdef inline void add_gradients(
+    const real *x, const real *dy, real centre, Py_ssize_t n, double *first, double *second
+) noexcept nogil:
+    """Add dy and dy * d, for d = x - centre, to lanes of sums."""
+    if real is float:
+        add_gradients_f32(x, dy, centre, n, first, second)
+    else:
+        add_gradients_f64(x, dy, centre, n, first, second)
+
+
+cdef inline void affine_of_x(
+    const real *x, real *out, real centre, real slope, real shift, Py_ssize_t n
+) noexcept nogil:
+    """out = (x - centre) * slope + shift"""
+    if real is float:
+        affine_of_x_f32(x, out, centre, slope, shift, n)
+    else:
+        affine_of_x_f64(x, out, centre, slope, shift, n)
+
+
+cdef inline void affine_of_both(
+    const real *x, const real *dy, real *out, real centre, real slope, real scale, real shift, Py_ssize_t n
+) noexcept nogil:
+    """out = (x - centre) * slope + dy * scale + shift"""
+    if real is float:
+        affine_of_both_f32(x, dy, out, centre, slope, scale, shift, n)
+    else:
+        affine_of_both_f64(x, dy, out, centre, slope, scale, shift, n)
