@@ -121,27 +121,47 @@ def conv2d_backward(
         return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3))
     n_threads = get_num_threads()
     dweight, dbias = empty(weight.shape, x.dtype), empty((weight.shape[0],), x.dtype)
-    by_winograd = _winograd_pays(x.dtype, weight.shape, g)
     padded = _with_extra(x, g)
-    if by_winograd:
+    if _winograd_pays(x.dtype, weight.shape, g):
         _winograd.winograd_backward_weight(dy, padded, dweight, *g.padding, n_threads)
     else:
         _backward_weight.conv2d_backward_weight(
             dy, padded, dweight, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
         )
     _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
-    if not need_dx:
-        return None, dweight, dbias
-    dx = empty(padded.shape, x.dtype)
-    if by_winograd:
+    dx = _input_gradient(dy, x, weight, g) if need_dx else None
+    return dx, dweight, dbias
+
+
+def conv2d_backward_input(
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """The first of the three gradients of `conv2d_backward` alone, for benchmarks: not public.
+
+    Of ``x`` only the shape matters; nothing may be empty.
+    """
+    x, weight, g = _arguments("conv2d_backward_input", x, weight, stride, padding, dilation, groups)
+    return _input_gradient(dy, x, weight, g)
+
+
+def _input_gradient(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, g: "_Geometry") -> np.ndarray:
+    """dx, for arguments that are checked and not empty."""
+    n, c, h, w = x.shape
+    n_threads = get_num_threads()
+    dx = empty((n, c, h + g.extra[0], w + g.extra[1]), x.dtype)
+    if _winograd_pays(x.dtype, weight.shape, g):
         _winograd.winograd(dy, weight, None, dx, 2 - g.padding[0], 2 - g.padding[1], True, n_threads)
     else:
         _backward_input.conv2d_backward_input(
             dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
         )
-    if padded is not x:
-        dx = np.ascontiguousarray(dx[:, :, : x.shape[2], : x.shape[3]])
-    return dx, dweight, dbias
+    return dx if g.extra == (0, 0) else np.ascontiguousarray(dx[:, :, :h, :w])
 
 
 class _Geometry(NamedTuple):
