@@ -1,8 +1,8 @@
 """Small convolutional networks on the CPU: numpy in, numpy out, compiled kernels, explicit backward passes.
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
-``losses``, ``optim``, ``init``, ``models``, ``data``, ``training`` and ``gradcheck``. ``cnn_core.book`` is
-the interface of the book *Deep Learning from Scratch*.
+``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``gradcheck`` and ``bench``.
+``cnn_core.book`` is the interface of the book *Deep Learning from Scratch*.
 """
 
 import importlib
@@ -14,14 +14,15 @@ from cnn_core._version import __version__
 from cnn_core.layers import *  # noqa: F403
 
 if TYPE_CHECKING:
-    from cnn_core import book, data, files, gradcheck, models, plots, reference, training
+    from cnn_core import bench, book, data, files, gradcheck, models, plots, reference, training
     from cnn_core._config import show_config
 
 # What a script that only predicts never needs is imported at first use.
-_LATER = ("book", "data", "files", "gradcheck", "models", "plots", "reference", "training")
+_LATER = ("bench", "book", "data", "files", "gradcheck", "models", "plots", "reference", "training")
 
 __all__ = [
     "__version__",
+    "bench",
     "book",
     "data",
     "files",
