@@ -10,6 +10,7 @@ import pytest
 from cli_helpers import refused
 
 import cnn_core
+from cnn_core import plots
 from cnn_core.bench import page, picture
 from cnn_core.bench.costs import Cost
 from cnn_core.bench.measure import Timing
@@ -156,7 +157,14 @@ def test_bad_arguments(capsys, tmp_path):
     assert "--against: " in refused(capsys, "bench", "kernels", "--against", "caffe")
     missing = tmp_path / "missing" / "a.json"
     assert "there is no folder" in refused(capsys, "bench", "kernels", "--json", missing)
+    assert "is a folder" in refused(capsys, "bench", "kernels", "--html", tmp_path)
     assert "--roofline" in refused(capsys, "bench", "kernels", "--plot", tmp_path / "a.png")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
+def test_pictures_of_unknown_formats(tmp_path, capsys):
+    error = refused(capsys, "bench", "kernels", "--roofline", "--plot", tmp_path / "a.xyz")
+    assert "--plot: expects a name that ends in" in error
 
 
 def test_networks_that_do_not_take_the_images(trained, capsys):
@@ -203,7 +211,7 @@ def test_imports_are_light():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
-def test_pictures_of_few_and_of_many_rows():
+def test_pictures_of_few_and_of_many_rows(tmp_path):
     from cnn_core.bench.roofline import Level, Roofline
 
     for count in (1, 3, 70):
@@ -215,8 +223,11 @@ def test_pictures_of_few_and_of_many_rows():
         results = Results("kernels", "kernels", {}, {1: roofline}, rows)
         figure = picture.plot_roofline(results)
         texts = [text.get_text() for text in figure.axes[0].texts]
+        margins = "\n".join(text.get_text() for axes in figure.axes[1:] for text in axes.texts)
         for i in range(count):
             assert (f"row {i}" if count <= 12 else str(i + 1)) in texts
+            assert (f"{i + 1}  row {i}\n" in f"{margins}\n") == (count > 12)
+        plots.save(figure, tmp_path / "roofline.png")
         assert Page(page.html(results)).count["circle"] == count
     without = Results("kernels", "kernels", {}, {}, rows)
     with pytest.raises(ValueError, match="needs --roofline"):

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# More rows than this are numbered, and named in the margin.
+# More rows than this are numbered, and named beside the picture, so many below each other.
 _MOST_NAMES = 12
+_NAMES_IN_COLUMN = 60
 
 
 def plot_roofline(results: Results) -> "Figure":
@@ -27,32 +28,33 @@ def plot_roofline(results: Results) -> "Figure":
     """
     charts = [chart_of(results, threads) for threads in results.threads]
     longest = max(len(chart.points) for chart in charts)
-    columns = -(-longest // 56) if longest > _MOST_NAMES else 0
-    figure = plots.new_figure(9.0 + 4.2 * columns, 5.6 * len(charts), results.title)
-    for i, chart in enumerate(charts):
-        _draw(figure.add_subplot(len(charts), 1, i + 1), chart)
+    columns = -(-longest // _NAMES_IN_COLUMN) if longest > _MOST_NAMES else 0
+    widths = [9.0] + [2.8] * columns
+    figure = plots.new_figure(sum(widths), 5.8 * len(charts), results.title)
+    panels = figure.subplots(len(charts), len(widths), squeeze=False, gridspec_kw={"width_ratios": widths})
+    for (panel, *margins), chart in zip(panels, charts, strict=True):
+        _draw(panel, chart, with_names=not columns)
+        for i, margin in enumerate(margins):
+            margin.set_axis_off()
+            points = chart.points[i * _NAMES_IN_COLUMN : (i + 1) * _NAMES_IN_COLUMN]
+            names = "\n".join(f"{point.number}  {point.name}" for point in points)
+            text = margin.text(0, 1, names, transform=margin.transAxes, fontsize=4.8, va="top")
+            text.set_in_layout(False)
     return figure
 
 
-def _draw(panel: "Axes", chart: Chart) -> None:
+def _draw(panel: "Axes", chart: Chart, with_names: bool) -> None:
     for name, ends in chart.slopes:
         panel.plot(*zip(*ends, strict=True), color="#7f7f7f", linewidth=1)
         panel.annotate(name, ends[0], xytext=(2, 3), textcoords="offset points", fontsize=8, color="#555555")
     panel.axhline(chart.compute, color="#333333", linewidth=1.2)
     label = f"{chart.compute:.0f} GFLOP/s"
     panel.annotate(label, (chart.left, chart.compute), xytext=(2, 3), textcoords="offset points", fontsize=8)
-    few = len(chart.points) <= _MOST_NAMES
     for point in chart.points:
-        panel.plot(point.intensity, point.rate, "o", color="#1f5fa8", markersize=4, alpha=0.8)
-        text = point.name if few else str(point.number)
         place = (point.intensity, point.rate)
-        panel.annotate(text, place, xytext=(4, 3), textcoords="offset points", fontsize=7 if few else 6)
-    if not few:
-        names = [f"{point.number}  {point.name}" for point in chart.points]
-        for column in range(0, len(names), 56):
-            where = 1.02 + 0.45 * (column // 56)
-            shown = "\n".join(names[column : column + 56])
-            panel.text(where, 1.0, shown, transform=panel.transAxes, fontsize=5.5, va="top")
+        panel.plot(*place, "o", color="#1f5fa8", markersize=4, alpha=0.8)
+        text, size = (point.name, 7) if with_names else (str(point.number), 6)
+        panel.annotate(text, place, xytext=(4, 3), textcoords="offset points", fontsize=size)
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.set_xlim(chart.left, chart.right)

@@ -130,12 +130,18 @@ def _check_files(args: argparse.Namespace) -> None:
     for path in (args.json, args.html, args.plot):
         if path is not None and not path.parent.is_dir():
             raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+        if path is not None and path.is_dir():
+            raise IsADirectoryError(f"{path}: is a folder, not a file")
     if args.plot is not None:
         if not args.roofline or args.what == "nets":
             raise ValueError("--plot: draws what --roofline measures, of kernels or layers")
         from cnn_core.plots import new_figure
 
-        new_figure(1, 1, "")
+        known = new_figure(1, 1, "").canvas.get_supported_filetypes()
+        if args.plot.suffix.lstrip(".").lower() not in known:
+            raise ValueError(
+                f"--plot: expects a name that ends in one of {', '.join(known)}, got {args.plot}"
+            )
 
 
 def _write_files(args: argparse.Namespace, results: Results) -> None:
