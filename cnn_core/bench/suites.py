@@ -10,7 +10,7 @@ import numpy as np
 from cnn_core.bench.cases import LEARNING_RATE, NETS, Case, Net, kernel_cases
 from cnn_core.bench.costs import inference_cost, layer_backward_cost, layer_cost, training_cost
 from cnn_core.bench.kernels import OPS
-from cnn_core.bench.measure import Contender, Effort, take_turns
+from cnn_core.bench.measure import Contender, Effort, Timing, take_turns
 from cnn_core.bench.peers import Peer
 from cnn_core.bench.profiler import profile
 from cnn_core.bench.recorder import Call, Recorder
@@ -61,7 +61,9 @@ class Settings:
             )
         return places
 
-    def measure(self, ours: Callable[[], Any], others: Sequence[Contender], threads: int) -> Any:
+    def measure(
+        self, ours: Callable[[], Any], others: Sequence[Contender], threads: int
+    ) -> dict[str, Timing]:
         """Times by contender; between libraries with more than one thread, a rest."""
         return take_turns([Contender(OURS, ours), *others], self.effort, rest=threads > 1 and bool(others))
 
