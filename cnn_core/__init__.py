@@ -1,8 +1,8 @@
 """Small convolutional networks on the CPU: numpy in, numpy out, compiled kernels, explicit backward passes.
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
-``losses``, ``optim``, ``init``, ``models``, ``data``, ``training`` and ``gradcheck``. ``cnn_core.book`` is
-the interface of the book *Deep Learning from Scratch*.
+``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``gradcheck`` and ``bench``.
+``cnn_core.book`` is the interface of the book *Deep Learning from Scratch*.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from cnn_core._version import __version__
 
 if TYPE_CHECKING:
     from cnn_core import (
+        bench,
         book,
         data,
         files,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "bench",
     "book",
     "data",
     "files",
@@ -55,7 +57,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "": "book data files functional gradcheck init losses models optim plots reference training",
+        "": "bench book data files functional gradcheck init losses models optim plots reference training",
         "_config": "show_config",
         "_threads": "get_num_threads set_num_threads",
         "layers": " ".join(layers.__all__),

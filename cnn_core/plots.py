@@ -52,7 +52,7 @@ def plot_history(
     if not len(history):
         raise ValueError("history: has no epochs to draw")
     has_accuracy = history["train_acc"][0] is not None
-    figure = _figure(9.0 if has_accuracy else 4.6, 3.6, title)
+    figure = new_figure(9.0 if has_accuracy else 4.6, 3.6, title)
     panels = figure.subplots(1, 2 if has_accuracy else 1, squeeze=False, gridspec_kw={"wspace": 0.08})[0]
     _curves(panels[0], history, "loss", "loss", validation_label)
     panels[0].legend(frameon=False)
@@ -99,7 +99,7 @@ def plot_filters(weights: np.ndarray, *, title: str = "") -> "Figure":
     weights = weights[:_MOST_FILTERS]
     rows, columns = _grid(len(weights))
     height, width = weights.shape[2:]
-    figure = _figure(0.62 * columns + 1.0, 0.62 * rows * height / width + 0.5, title)
+    figure = new_figure(0.62 * columns + 1.0, 0.62 * rows * height / width + 0.5, title)
     panel = figure.subplots()
     limit = float(np.abs(weights).max()) or 1.0
     for i, picture in enumerate(weights):
@@ -140,7 +140,7 @@ def plot_confusion_matrix(matrix: Any, class_names: Sequence[str], *, title: str
     if matrix.shape != (classes, classes) or not classes:
         raise ValueError(f"matrix: expects {(classes, classes)} for {classes} classes, got {matrix.shape}")
     size = 0.48 * classes + 1.6
-    figure = _figure(size, size, title)
+    figure = new_figure(size, size, title)
     panel = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     panel.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)  # roots, to make single mistakes visible
@@ -174,8 +174,14 @@ def save(figure: "Figure", path: str | os.PathLike[str]) -> None:
     write_atomically(path, content.getvalue())
 
 
-def _figure(width: float, height: float, title: str) -> "Figure":
-    """An empty figure of so many inches."""
+def new_figure(width: float, height: float, title: str) -> "Figure":
+    """Return an empty figure of so many inches.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -20,7 +20,7 @@ def test_help_and_usage(capsys):
     assert "info" in capsys.readouterr().out
     assert main(["--version"]) == 0
     assert cnn_core.__version__ in capsys.readouterr().out
-    for command in ("train", "evaluate", "predict", "summary", "info"):
+    for command in ("train", "evaluate", "predict", "summary", "bench", "info"):
         assert main([command, "--help"]) == 0
     assert main([]) == 2
     assert main(["fly"]) == 2
@@ -73,6 +73,7 @@ def test_python_m_is_the_command():
 
 def test_importing_the_command_is_light():
     heavy = ["matplotlib", "PIL", "tqdm", "cnn_core.data", "cnn_core.training", "cnn_core.models"]
+    heavy += ["cnn_core.bench"]
     code = f"import sys; sys.path[:0] = {sys.path!r}; import cnn_core.cli; "
     code += f"assert not [name for name in {heavy!r} if name in sys.modules]"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

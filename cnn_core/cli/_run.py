@@ -184,6 +184,28 @@ def load_model(path: Path) -> tuple[Sequential, RunConfig]:
     return model, config
 
 
+def find_model(
+    name: str, input_shape: tuple[int, ...] | None, classes: int | None
+) -> tuple[Sequential, tuple[int, ...]]:
+    """A fresh network by its name, or a trained one by its path; and the shape of its images.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is none, a file is damaged, or ``classes`` are asked of a trained network.
+    """
+    if name in MODELS:
+        shape = input_shape or inspect.signature(MODELS[name]).parameters["input_shape"].default
+        return build_model(name, shape, classes or 10, {}, rng=0), shape
+    path = Path(name)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: neither a run or model file, nor one of {', '.join(MODELS)}")
+    if classes is not None:
+        raise ValueError(f"--classes: {path} is trained, and its classes are fixed")
+    model, config = load_model(path)
+    return model, input_shape or config.input_shape
+
+
 def create_folder(asked: Path | None, name: str) -> Path:
     """Make the folder of a new run: the one asked for, or ``runs/<name>-<time>``.
 

@@ -1,11 +1,9 @@
 """``cnn-core summary``: the layers of a network and what they cost."""
 
 import argparse
-import inspect
-from pathlib import Path
 
 from cnn_core.cli._options import input_shape, positive
-from cnn_core.cli._run import build_model, load_model
+from cnn_core.cli._run import find_model
 from cnn_core.models import MODELS
 
 
@@ -21,17 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    shape: tuple[int, ...]
-    if args.model in MODELS:
-        shape = args.input_shape or inspect.signature(MODELS[args.model]).parameters["input_shape"].default
-        model = build_model(args.model, shape, args.classes or 10, {}, rng=0)
-    else:
-        path = Path(args.model)
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: neither a run or model file, nor one of {', '.join(MODELS)}")
-        if args.classes is not None:
-            raise ValueError(f"--classes: {path} is trained, and its classes are fixed")
-        model, config = load_model(path)
-        shape = args.input_shape or config.input_shape
+    model, shape = find_model(args.model, args.input_shape, args.classes)
     print(model.summary((args.batch_size, *shape)))
     return 0

@@ -1,20 +1,8 @@
 """Convolution, forward and backward."""
 
-from typing import NamedTuple
-
 import numpy as np
 
-from cnn_core._checks import (
-    Pair,
-    as_nchw,
-    as_real,
-    as_vector,
-    checked_size,
-    integer,
-    out_size,
-    pair,
-    same_shape,
-)
+from cnn_core._checks import Pair, as_nchw, as_real, as_vector, checked_size, same_shape
 from cnn_core._kernels import conv2d as _conv2d
 from cnn_core._kernels import conv2d_backward_input as _backward_input
 from cnn_core._kernels import conv2d_backward_weight as _backward_weight
@@ -22,20 +10,7 @@ from cnn_core._kernels import winograd as _winograd
 from cnn_core._kernels import winograd_backward_weight as _winograd_weight
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
-
-Padding = Pair | str
-
-
-class _Geometry(NamedTuple):
-    """The numbers of a convolution, checked; rows first, then columns, in pixels."""
-
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    extra: tuple[int, int]  # zeros below and to the right beyond the padding: of uneven "same" padding
-    dilation: tuple[int, int]
-    groups: int
-    kernel: tuple[int, int]
-    out: tuple[int, int]
+from cnn_core.functional._convolution import Geometry, Padding, arguments, with_extra
 
 
 def conv2d(
@@ -74,18 +49,15 @@ def conv2d(
 
     Source: *Deep Learning from Scratch*, 7.2.
     """
-    x, weight, g = _arguments("conv2d", x, weight, stride, padding, dilation, groups)
+    x, weight, g = arguments("conv2d", x, weight, stride, padding, dilation, groups)
     filters = weight.shape[0]
     if bias is not None:
         bias = as_vector(bias, "conv2d: bias", filters, x)
     y = empty(checked_size((x.shape[0], filters, *g.out), "conv2d: result"), x.dtype)
-    if y.size == 0:
-        return y
-    if x.size == 0:  # no channels, or windows of nothing but padding: a sum over nothing
+    if y.size and x.size:
+        _convolve(with_extra(x, g), _packed(weight, g), bias, y, g)
+    elif y.size:  # no channels, or windows of nothing but padding: a sum over nothing
         y[...] = 0 if bias is None else bias[:, None, None]
-        return y
-    by_winograd = _winograd_pays(x.dtype, weight.shape, g)
-    _convolve(_with_extra(x, g), _packed(weight, g.groups, by_winograd), by_winograd, bias, y, g)
     return y
 
 
@@ -123,21 +95,20 @@ class PackedConv2d:
         x = as_nchw(x, "conv2d: x")
         if x.shape[1:] != self._image:
             self._fit(x)
-        g, by_winograd = self._geometry, self._by_winograd
+        g = self._geometry
         y = empty((x.shape[0], *self._result), x.dtype)
         if y.size:
-            packed = self._weights[by_winograd]
-            _convolve(_with_extra(x, g), packed, by_winograd, self._bias, y, g, self._relu, self._pool)
+            packed = self._weights[g.by_winograd]
+            _convolve(with_extra(x, g), packed, self._bias, y, g, self._relu, self._pool)
         return y
 
     def _fit(self, x: np.ndarray) -> None:
         """Check images of a new shape, choose the algorithm for them and pack the weight for it."""
-        x, weight, g = _arguments("conv2d", x, self._weight, *self._options)
-        by_winograd = _winograd_pays(x.dtype, weight.shape, g)
-        if by_winograd not in self._weights:
-            self._weights[by_winograd] = _packed(weight, g.groups, by_winograd)
+        x, weight, g = arguments("conv2d", x, self._weight, *self._options)
+        if g.by_winograd not in self._weights:
+            self._weights[g.by_winograd] = _packed(weight, g)
         shrink = 2 if self._pool else 1
-        self._geometry, self._by_winograd = g, by_winograd
+        self._geometry = g
         self._result = weight.shape[0], g.out[0] // shrink, g.out[1] // shrink
         checked_size((x.shape[0], *self._result), "conv2d: result")
         self._image = x.shape[1:]
@@ -180,7 +151,7 @@ def conv2d_backward(
     Source: *Deep Learning from Scratch*, 7.4.3 (there through im2col and col2im).
     """
     name = "conv2d_backward"
-    x, weight, g = _arguments(name, x, weight, stride, padding, dilation, groups)
+    x, weight, g = arguments(name, x, weight, stride, padding, dilation, groups)
     dy = as_real(dy, f"{name}: dy", ndim=4, like=x)
     same_shape(dy, f"{name}: dy", (x.shape[0], weight.shape[0], *g.out), "conv2d's result")
     if dy.size == 0 or x.size == 0:
@@ -189,9 +160,8 @@ def conv2d_backward(
     n_threads = get_num_threads()
     dweight = empty(weight.shape, x.dtype)
     dbias = empty((weight.shape[0],), x.dtype) if need_dbias else None
-    by_winograd = _winograd_pays(x.dtype, weight.shape, g)
-    padded = _with_extra(x, g)
-    if by_winograd:
+    padded = with_extra(x, g)
+    if g.by_winograd:
         _winograd_weight.winograd_backward_weight(dy, padded, dweight, *g.padding, n_threads)
     else:
         _backward_weight.conv2d_backward_weight(
@@ -199,29 +169,51 @@ def conv2d_backward(
         )
     if dbias is not None:
         _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
-    if not need_dx:
-        return None, dweight, dbias
-    dx = empty(padded.shape, x.dtype)
-    if by_winograd:
-        packed = _packed(weight, 1, by_winograd, turned=True)
+    dx = _input_gradient(dy, x, weight, g) if need_dx else None
+    return dx, dweight, dbias
+
+
+def conv2d_backward_input(
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> np.ndarray:
+    """The first of the three gradients of `conv2d_backward` alone, for benchmarks: not public.
+
+    Of ``x`` only the shape matters; nothing may be empty.
+    """
+    x, weight, g = arguments("conv2d_backward_input", x, weight, stride, padding, dilation, groups)
+    return _input_gradient(dy, x, weight, g)
+
+
+def _input_gradient(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, g: Geometry) -> np.ndarray:
+    """dx, for arguments that are checked and not empty."""
+    n, c, h, w = x.shape
+    n_threads = get_num_threads()
+    dx = empty((n, c, h + g.extra[0], w + g.extra[1]), x.dtype)
+    if g.by_winograd:  # the convolution of dy with the filters turned round
+        packed = _packed(weight, g, turned=True)
         _winograd.winograd(dy, packed, None, dx, 2 - g.padding[0], 2 - g.padding[1], False, False, n_threads)
     else:
         _backward_input.conv2d_backward_input(
             dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
         )
-    if padded is not x:
-        dx = np.ascontiguousarray(dx[:, :, : x.shape[2], : x.shape[3]])
-    return dx, dweight, dbias
+    return dx if g.extra == (0, 0) else np.ascontiguousarray(dx[:, :, :h, :w])
 
 
-def _packed(weight: np.ndarray, groups: int, by_winograd: bool, turned: bool = False) -> np.ndarray:
-    """The weight as `_convolve` takes it; ``turned`` for the gradient with respect to the input."""
-    if not by_winograd:
+def _packed(weight: np.ndarray, g: Geometry, turned: bool = False) -> np.ndarray:
+    """The weight in the order in which its kernel reads it; ``turned`` for the gradient of the input."""
+    if not g.by_winograd:
         packed = empty((weight.size,), weight.dtype)
-        _conv2d.pack_conv2d(weight, packed, groups)
+        _conv2d.pack_conv2d(weight, packed, g.groups)
         return packed
-    inputs, outputs = (0, 1) if turned else (1, 0)
-    packed = empty((_winograd.packed_size(weight.shape[outputs], weight.shape[inputs]),), weight.dtype)
+    filters, channels = weight.shape[:2]
+    size = _winograd.packed_size(channels, filters) if turned else _winograd.packed_size(filters, channels)
+    packed = empty((size,), weight.dtype)
     _winograd.pack_winograd(weight, packed, turned, get_num_threads())
     return packed
 
@@ -229,96 +221,17 @@ def _packed(weight: np.ndarray, groups: int, by_winograd: bool, turned: bool = F
 def _convolve(
     x: np.ndarray,
     packed: np.ndarray,
-    by_winograd: bool,
     bias: np.ndarray | None,
     y: np.ndarray,
-    g: _Geometry,
+    g: Geometry,
     relu: bool = False,
     pool: bool = False,
 ) -> None:
-    """Fill ``y``, which is not empty."""
-    if by_winograd:
+    """Fill ``y``; nothing is empty."""
+    if g.by_winograd:
         _winograd.winograd(x, packed, bias, y, *g.padding, relu, pool, get_num_threads())
     else:
         _conv2d.conv2d(
             x, packed, bias, y, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool,
             get_num_threads(),
         )  # fmt: skip
-
-
-def _winograd_pays(dtype: np.dtype, weight: tuple[int, ...], g: _Geometry) -> bool:
-    """Whether a convolution runs by Winograd's algorithm: the one place where the algorithm is chosen.
-
-    It is for float32 and for 3x3 filters at stride 1. A quarter of the multiplications is left, but each
-    channel and filter has to be transformed, and tiles of 4x4 pixels overhang small outputs. Measured over
-    the layers of the models: twice as fast as the direct sum from 32 channels to 32 filters, 1.2 to 1.5 times
-    with 16 and 16, half as fast with one channel.
-    """
-    in_tiles = 16 * (-(-g.out[0] // 4)) * (-(-g.out[1] // 4))
-    return (
-        dtype == np.float32
-        and weight[2:] == (3, 3)
-        and g.stride == g.dilation == (1, 1)
-        and g.groups == 1
-        and max(g.padding) <= 2
-        and min(weight[:2]) >= 12
-        and in_tiles <= 2 * g.out[0] * g.out[1]
-    )
-
-
-def _arguments(
-    name: str, x: np.ndarray, weight: np.ndarray, stride: Pair, padding: Padding, dilation: Pair, groups: int
-) -> tuple[np.ndarray, np.ndarray, _Geometry]:
-    """What `conv2d` and its backward share, checked."""
-    x = as_nchw(x, f"{name}: x")
-    weight = as_real(weight, f"{name}: weight", like=x)
-    if weight.ndim != 4:
-        raise ValueError(
-            f"{name}: weight: expects shape (filters, channels/groups, rows, columns), got {weight.shape}"
-        )
-    groups = integer(groups, f"{name}: groups", at_least=1)
-    filters, group_channels, *kernel = weight.shape
-    if x.shape[1] != group_channels * groups:
-        raise ValueError(
-            f"{name}: x has {x.shape[1]} channels, weight {weight.shape} with groups={groups} expects "
-            f"{group_channels * groups} = {group_channels}*{groups}"
-        )
-    if filters % groups:
-        raise ValueError(f"{name}: {filters} filters cannot be cut into groups={groups}")
-    if 0 in kernel:
-        raise ValueError(f"{name}: weight: the kernel {tuple(kernel)} is empty")
-    steps = pair(stride, f"{name}: stride")
-    gaps = pair(dilation, f"{name}: dilation")
-    pads, extra = _paddings(name, padding, kernel, steps, gaps)
-    (h, w), (kh, kw) = x.shape[2:], kernel
-    out = (
-        out_size(h + extra[0], kh, steps[0], pads[0], gaps[0], name=f"{name}: height"),
-        out_size(w + extra[1], kw, steps[1], pads[1], gaps[1], name=f"{name}: width"),
-    )
-    return x, weight, _Geometry(steps, pads, extra, gaps, groups, (kh, kw), out)
-
-
-def _paddings(
-    name: str, padding: Padding, kernel: list[int], steps: tuple[int, int], gaps: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The padding on all sides, and what "same" adds below and to the right, as torch does."""
-    if not isinstance(padding, str):
-        return pair(padding, f"{name}: padding", at_least=0), (0, 0)
-    if padding == "valid":
-        return (0, 0), (0, 0)
-    if padding != "same":
-        raise ValueError(f"{name}: padding: expects integers, 'same' or 'valid', got {padding!r}")
-    if steps != (1, 1):
-        raise ValueError(f"{name}: padding='same' needs stride 1, got {steps}")
-    rows, columns = gaps[0] * (kernel[0] - 1), gaps[1] * (kernel[1] - 1)
-    return (rows // 2, columns // 2), (rows % 2, columns % 2)
-
-
-def _with_extra(x: np.ndarray, g: _Geometry) -> np.ndarray:
-    """``x`` itself, or a copy with the extra row or column of zeros that the kernels do not know of."""
-    if g.extra == (0, 0):
-        return x
-    n, c, h, w = x.shape
-    padded = zeros((n, c, h + g.extra[0], w + g.extra[1]), x.dtype)
-    padded[:, :, :h, :w] = x
-    return padded

@@ -75,7 +75,7 @@ def linear_backward(
     Source: *Deep Learning from Scratch*, 5.6.
     """
     x, weight, rows = _arguments("linear_backward", x, weight)
-    outputs, inputs = weight.shape
+    outputs = weight.shape[0]
     dy = as_real(dy, "linear_backward: dy", like=x)
     same_shape(dy, "linear_backward: dy", (*x.shape[:-1], outputs), "linear's result")
     dy = dy.reshape(rows.shape[0], outputs)
@@ -87,11 +87,17 @@ def linear_backward(
     dbias = empty((outputs,), x.dtype)
     _linear.linear_backward_weight(dy, rows, dweight, n_threads)
     _linear.linear_backward_bias(dy, dbias)
-    if not need_dx:
-        return None, dweight, dbias
+    return linear_backward_input(dy, x, weight) if need_dx else None, dweight, dbias
+
+
+def linear_backward_input(dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The first of the three gradients of `linear_backward` alone: not public.
+
+    The arguments are checked and not empty, ``dy`` (rows, outputs); of ``x`` only the shape matters.
+    """
     dx = empty(x.shape, x.dtype)
-    _linear.linear_backward_input(dy, weight, dx.reshape(-1, inputs), n_threads)
-    return dx, dweight, dbias
+    _linear.linear_backward_input(dy, weight, dx.reshape(-1, weight.shape[1]), get_num_threads())
+    return dx
 
 
 def _arguments(name: str, x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
