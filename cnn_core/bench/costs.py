@@ -11,6 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 from cnn_core import layers as L
+from cnn_core.layers.inference import Fused
 
 # Operations per element.
 PER_ELEMENT = {
@@ -169,8 +170,8 @@ _ACTIVATIONS: dict[type[L.Layer], str] = {
 
 def _does_nothing(layer: L.Layer) -> bool:
     """Whether the layer only hands on: a view, or what its children made."""
-    joins = isinstance(layer, (L.Residual, L.Concat))
-    return layer.returns_view or (isinstance(layer, L.Container) and not joins)
+    works = isinstance(layer, (L.Residual, L.Concat, Fused))
+    return layer.returns_view or (isinstance(layer, L.Container) and not works)
 
 
 def _activation(layer: L.Layer) -> str | None:

@@ -15,6 +15,7 @@ from cnn_core.bench.recorder import Call, Recorder
 from cnn_core.bench.roofline import Roofline, measure_roofline
 from cnn_core.bench.threads import using_threads
 from cnn_core.layers import Layer, Sequential
+from cnn_core.layers.inference import Fused
 
 Shape = tuple[int, ...]
 
@@ -186,11 +187,20 @@ def profile(
         type(model).__name__,
         tuple(x.shape),
         n_threads,
-        tuple(_row(call, training) for call in recorder.calls if not isinstance(call.layer, Sequential)),
+        tuple(_row(call, training) for call in recorder.calls if not _is_frame(call.layer)),
         Timing.of(recorder.forward_seconds),
         Timing.of(recorder.backward_seconds) if training else None,
         roofline_of_machine,
     )
+
+
+def _is_frame(layer: Layer) -> bool:
+    """Whether a layer only calls others, which have rows of their own."""
+    return isinstance(layer, Sequential) and not isinstance(layer, Fused)
+
+
+def _kind(layer: Layer) -> str:
+    return "+".join(map(_kind, layer.layers)) if isinstance(layer, Fused) else type(layer).__name__
 
 
 def _row(call: Call, training: bool) -> LayerProfile:
@@ -198,7 +208,7 @@ def _row(call: Call, training: bool) -> LayerProfile:
     backward = call.backward_seconds
     return LayerProfile(
         layer.name,
-        type(layer).__name__,
+        _kind(layer),
         call.x_shape,
         call.y_shape,
         Timing.of(call.forward_seconds),

@@ -13,10 +13,10 @@ import numpy as np
 
 from cnn_core.functional.convolution import PackedConv2d
 from cnn_core.functional.dense import linear_relu
-from cnn_core.layers._shapes import Shape, Step
+from cnn_core.layers._shapes import Shape
 from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
-from cnn_core.layers.container import Concat, Container, Residual
+from cnn_core.layers.container import Concat, Residual
 from cnn_core.layers.conv import Conv2d
 from cnn_core.layers.dropout import Dropout
 from cnn_core.layers.linear import Linear
@@ -52,16 +52,13 @@ class FoldedLinear(Linear):
         return super().output_shape(self.expect_rank(input_shape, "(N, in)"))
 
 
-class Fused(Container):
+class Fused(Sequential):
     """Layers done by one kernel: a convolution or Linear, then ReLU, then 2x2 max pooling if they follow.
 
     The weights are packed at the first prediction and read-only from then on.
     """
 
-    def __init__(self, *layers: Layer) -> None:
-        super().__init__({str(i): layer for i, layer in enumerate(layers)})
-        self.layers = layers
-        self._run: Callable[[np.ndarray], np.ndarray] | None = None
+    _run: Callable[[np.ndarray], np.ndarray] | None = None
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
@@ -79,11 +76,6 @@ class Fused(Container):
             pool = any(isinstance(layer, MaxPool2d) for layer in self.layers)
             return PackedConv2d(first.weight, first.bias, *geometry, relu, pool)
         return partial(linear_relu, weight=self.params["0.weight"], bias=self.params.get("0.bias"), relu=relu)
-
-    def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
-        for layer in self.layers:
-            shape, before = layer.trace(shape, before, steps)
-        return shape, before
 
     def _convert(self, dtype: np.dtype) -> None:
         super()._convert(dtype)
