@@ -17,6 +17,16 @@ from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real
 from convolution cimport Shape, copy_planes, copy_row, planes_along, reach, tap_offsets
 from tiles cimport outer_product, packed_index
 
+cdef extern from "finish.h" nogil:
+    void relu_row_f32(const float *x, Py_ssize_t n, float *y) noexcept
+    void relu_row_f64(const double *x, Py_ssize_t n, double *y) noexcept
+    void pool_rows_f32(
+        const float *upper, const float *lower, Py_ssize_t n, bint relu, float *y
+    ) noexcept
+    void pool_rows_f64(
+        const double *upper, const double *lower, Py_ssize_t n, bint relu, double *y
+    ) noexcept
+
 import_kernel_api()
 
 # Planes and result of a band should stay in a core's second-level cache.
@@ -80,41 +90,37 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
                 _finish(job, wide + f * wide_stride, n_rows, y + f * plane)
 
 
+cdef inline void relu_row(const real *x, Py_ssize_t n, real *y) noexcept nogil:
+    if real is float:
+        relu_row_f32(x, n, y)
+    else:
+        relu_row_f64(x, n, y)
+
+
+cdef inline void pool_rows(
+    const real *upper, const real *lower, Py_ssize_t n, bint relu, real *y
+) noexcept nogil:
+    if real is float:
+        pool_rows_f32(upper, lower, n, relu, y)
+    else:
+        pool_rows_f64(upper, lower, n, relu, y)
+
+
 # Rows of one filter from the planes' width to y.
 cdef inline void _finish(const Job *job, const real *wide, Py_ssize_t n_rows, real *y) noexcept nogil:
     cdef Py_ssize_t i, width = job.s.OW
     if job.pool:
         for i in range(n_rows // 2):
-            _pool_rows(wide + 2 * i * job.width, wide + (2 * i + 1) * job.width, width // 2, job.relu, y)
+            pool_rows(wide + 2 * i * job.width, wide + (2 * i + 1) * job.width, width // 2, job.relu, y)
             y += width // 2
     elif job.relu:
         for i in range(n_rows):
-            _relu_row(wide + i * job.width, width, y)
+            relu_row(wide + i * job.width, width, y)
             y += width
     else:
         for i in range(n_rows):
             copy_row(y, wide + i * job.width, width * sizeof(real))
             y += width
-
-
-cdef inline void _relu_row(const real *restrict x, Py_ssize_t n, real *restrict y) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(n):
-        y[j] = 0 if x[j] <= 0 else x[j]
-
-
-cdef inline void _pool_rows(
-    const real *restrict upper, const real *restrict lower, Py_ssize_t n, bint relu, real *restrict y,
-) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef real best
-    for j in range(n):
-        best = _larger(_larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1]))
-        y[j] = 0 if relu and best <= 0 else best
-
-
-cdef inline real _larger(real a, real b) noexcept nogil:
-    return b if (b > a) | (b != b) else a                   # NaN wins
 
 
 def conv2d(
@@ -158,7 +164,8 @@ def conv2d(
 
     cdef Py_ssize_t worker_numbers = job.planes_numbers
     if job.finishes:
-        worker_numbers += s.F * job.band_rows * job.width
+        # and some numbers more, as pool_rows may read as far as two vectors reach
+        worker_numbers += s.F * job.band_rows * job.width + 32
     worker_numbers = (worker_numbers + 15) // 16 * 16
     cdef Py_ssize_t n_offsets = (job.K + 7) // 8 * 8        # what follows stays aligned
     cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(

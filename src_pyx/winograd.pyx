@@ -38,7 +38,7 @@ cdef enum:
     CHUNK_BYTES = 640 * 1024            # of V and M together: in the second-level cache
     FILTERS_AT_ONCE = 64
     FEWEST_TILES = 24                   # in a chunk, however many channels there are
-    FEWEST_CHUNKS = 8                   # of the batch, so that threads have something to share
+    CHUNKS_PER_THREAD = 4               # at least, if there are several: sums do not depend on it
 
 cdef struct Job:
     Tiles tiles
@@ -102,7 +102,8 @@ def winograd(
         36 * (blocks_of(job.C) + filters_at_once) * CHANNEL_LANES * sizeof(float)
     )
     cdef Py_ssize_t n_tiles = s.N * ((s.OH + 3) // 4) * ((s.OW + 3) // 4)
-    cut_into_chunks(s, min(n_tiles // FEWEST_CHUNKS, max(FEWEST_TILES, CHUNK_BYTES // tile_bytes)))
+    cdef Py_ssize_t share = n_tiles // (CHUNKS_PER_THREAD * n_threads) if n_threads > 1 else n_tiles
+    cut_into_chunks(s, min(share, max(FEWEST_TILES, CHUNK_BYTES // tile_bytes)))
     job.V_part = part_numbers(s, blocks_of(job.C))
     job.M_part = part_numbers(s, filters_at_once)
     job.U_part = _part_of_packed(job.F, job.C)

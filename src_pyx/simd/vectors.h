@@ -29,16 +29,21 @@ typedef double unaligned_f64 __attribute__((vector_size(VECTOR_BYTES), aligned(8
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16")
 
-/* memcpy for a row of an image: some hundred bytes, for which a call costs more than the copy. */
+/* memcpy for a row of an image: some hundred bytes, for which a call costs more than the copy. The last
+   piece steps back over what is done. */
 ALWAYS_INLINE void copy_row(void *to, const void *from, size_t n_bytes)
 {
-    if (n_bytes < VECTOR_BYTES) {
-        memcpy(to, from, n_bytes);
-        return;
+#define COPY_BY(BYTES)                                                                            \
+    if (n_bytes >= (BYTES)) {                                                                     \
+        for (size_t i = 0; i + (BYTES) < n_bytes; i += (BYTES))                                   \
+            memcpy((char *)to + i, (const char *)from + i, (BYTES));                              \
+        memcpy((char *)to + n_bytes - (BYTES), (const char *)from + n_bytes - (BYTES), (BYTES));  \
+        return;                                                                                   \
     }
-    for (size_t i = 0; i + VECTOR_BYTES <= n_bytes; i += VECTOR_BYTES)
-        memcpy((char *)to + i, (const char *)from + i, VECTOR_BYTES);
-    memcpy((char *)to + n_bytes - VECTOR_BYTES, (const char *)from + n_bytes - VECTOR_BYTES, VECTOR_BYTES);
+    COPY_BY(VECTOR_BYTES)
+    COPY_BY(16)
+    COPY_BY(4)
+#undef COPY_BY
 }
 
 /* The sum of a vector's lanes: the halves, then their halves, ... */
