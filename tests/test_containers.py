@@ -499,3 +499,28 @@ def test_summary_counts_what_each_layer_costs():
         model.summary((4, 3, 6, 6))
     with pytest.raises(ValueError, match="summary: input_shape"):
         model.summary((-1, 1, 6, 6))
+
+
+@pytest.mark.parametrize("pool", [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}])
+def test_relu_and_max_pooling_trade_places_without_a_trace(pool):
+    def layers():
+        return Conv2d(2, 5, 3, padding=1, rng=0), ReLU(), MaxPool2d(**pool), Flatten()
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 2, 9, 12)).astype(np.float32)
+    x[0, :, 4:] = 0  # windows of equal numbers, at and below zero
+    x[1, 0, 5, 5] = np.nan
+    x[2] -= 3
+    model, chain = Sequential(*layers()), layers()
+    y, expected = model(x, training=True), x
+    for layer in chain:
+        expected = layer(expected, training=True)
+    np.testing.assert_array_equal(y, expected)
+    dy = rng.standard_normal(y.shape).astype(np.float32)
+    dx, gradient = model.backward(dy), dy
+    for layer in reversed(chain):
+        gradient = layer.backward(gradient)
+    assert dx.tobytes() == gradient.tobytes()
+    for name, value in chain[0].grads.items():
+        assert model.grads[f"0.{name}"].tobytes() == value.tobytes()
+    assert [type(layer) for layer in model] == [type(layer) for layer in chain]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from cnn_core.layers._shapes import Shape, Step
+from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
 from cnn_core.layers.container import Container, backward_through
+from cnn_core.layers.pool import MaxPool2d
 
 if TYPE_CHECKING:
     from cnn_core.layers.inference import InferenceSequential
@@ -41,11 +43,12 @@ class Sequential(Container):
     def __init__(self, *layers: Layer) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
         self.layers = layers
+        self._run_order = _pooling_first(layers)
         self._first_with_params = next((i for i, layer in enumerate(layers) if layer.params), len(layers))
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
-        for layer in self.layers:
+        for layer in self._run_order:
             x = layer.forward(x, training)
         return x
 
@@ -58,7 +61,7 @@ class Sequential(Container):
         first = 0 if need_dx else self._first_with_params
         gradient: Any = dy
         for i in range(len(self.layers) - 1, first - 1, -1):
-            gradient = backward_through(self.layers[i], gradient, accumulate, need_dx or i > first)
+            gradient = backward_through(self._run_order[i], gradient, accumulate, need_dx or i > first)
         return gradient if need_dx else None
 
     def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
@@ -116,3 +119,16 @@ class Sequential(Container):
     def __getitem__(self, index: slice) -> "Sequential": ...
     def __getitem__(self, index: int | slice) -> "Layer | Sequential":
         return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+
+def _pooling_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+    """The layers with each ReLU after the max pooling that follows it.
+
+    The larger of two numbers stays the larger one, or becomes equal at zero where no gradient passes: the
+    outputs and all gradients are the same, bit for bit, and ReLU has a fraction of the numbers to go through.
+    """
+    order = list(layers)
+    for i in range(len(order) - 1):
+        if type(order[i]) is ReLU and type(order[i + 1]) is MaxPool2d:
+            order[i], order[i + 1] = order[i + 1], order[i]
+    return tuple(order)
