@@ -5,8 +5,8 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 * arrays are C-contiguous and not empty; outputs do not overlap inputs;
 * every sliding window holds at least one input.
 
-Every element of the outputs is written.  Sums are held in double, but for those of 2x2 windows side by side, which
-avg_pool.h does a vector at a time.  The divisor of a sliding window is
+Every element of the outputs is written.  Sums are held in double, but for those of 2x2 windows side by side,
+which avg_pool.h does a vector at a time.  The divisor of a sliding window is
 ``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but not what
 lies beyond the padding).
 """

@@ -12,12 +12,12 @@ combined in order, whoever did them.  Sums are held in double and taken of devia
 value going forward (as that is one of the values, a large mean cannot swamp a small variance), from the mean
 going backward.
 
-float32 deviations are first summed in float32 over short stretches (vector_sums.h). Where that is not good enough,
-as the block's first value lies far from the others or squares leave float32's range, the block is summed again
-in double throughout.
+float32 deviations are first summed in float32 over short stretches (vector_sums.h). Where that is not good
+enough, as the block's first value lies far from the others or squares leave float32's range, the block is
+summed again in double throughout.
 
-Neighbouring channels form a group, so that memory is read in long runs: with S = 1 a channel is a column, and the
-group walks down the rows together; otherwise the channels' S values of an image follow each other.
+Neighbouring channels form a group, so that memory is read in long runs: with S = 1 a channel is a column, and
+the group walks down the rows together; otherwise the channels' S values of an image follow each other.
 """
 
 from libc.math cimport INFINITY, fabs, sqrt
@@ -134,7 +134,7 @@ cdef inline void _reduce_columns(
 cdef inline void _reduce_carefully(
     const Job *job, Py_ssize_t channel, Py_ssize_t block, double near, bint forward, real *out
 ) noexcept nogil:
-    """The sums of one block of a channel, in double throughout; ``near`` is about its mean, if it is finite."""
+    """The sums of one block of a channel, in double throughout; a finite ``near`` is about its mean."""
     cdef const real *x = <const real *> job.x
     cdef const real *dy = <const real *> (job.x if forward else job.dy)
     cdef double centre[LANES]
@@ -292,7 +292,9 @@ cdef inline void _apply(
         here = _place(job, channel, i)
         for j in range(n_channels):
             if with_dy:
-                affine_of_both(x + here, dy + here, out + here, centre[j], slope[j], scale[j], shift[j], length)
+                affine_of_both(
+                    x + here, dy + here, out + here, centre[j], slope[j], scale[j], shift[j], length
+                )
             else:
                 affine_of_x(x + here, out + here, centre[j], slope[j], shift[j], length)
             here += job.s

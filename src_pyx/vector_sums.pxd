@@ -26,8 +26,8 @@ cdef extern from "vector_sums.h" nogil:
         Py_ssize_t n
     ) noexcept
     void affine_of_both_f64(
-        const double *x, const double *dy, double *out, double centre, double slope, double scale, double shift,
-        Py_ssize_t n
+        const double *x, const double *dy, double *out, double centre, double slope, double scale,
+        double shift, Py_ssize_t n
     ) noexcept
 
 

@@ -9,7 +9,7 @@ from cnn_core.functional.normalization import batch_norm, batch_norm_backward
 # (N, C), one block and many; (N, C, ...) with rows shorter and longer than the lanes, blocks across images
 SHAPES = [
     (5, 3), (70, 130), (40000, 3), (4, 3, 1), (3, 2, 2, 2), (4, 5, 7, 7), (2, 3, 4, 5, 6), (3, 40, 33, 31),
-    (5, 2, 90, 91), (1, 2, 300, 301),
+    (5, 2, 90, 91), (1, 2, 300, 301), (33, 130, 8, 8),
 ]  # fmt: skip
 
 
@@ -73,6 +73,16 @@ def test_an_outlier_in_front_does_not_spoil_the_sums():
     _, mean, rstd = batch_norm(x, None, None, training=True, return_stats=True)
     np.testing.assert_allclose(mean, x.mean(), rtol=1e-13)
     np.testing.assert_allclose(rstd, 1 / np.sqrt(x.var() + 1e-5), rtol=1e-13)
+
+
+@pytest.mark.parametrize("first", [1e4, -1e6, 1e25])
+def test_an_outlier_in_front_of_float32_does_not_spoil_the_sums(first):
+    x = arrays((3, 2, 20, 30), np.float32)[0]
+    x[0, :, 0, 0] = first
+    exact = x.astype(np.float64)
+    _, mean, rstd = batch_norm(x, None, None, training=True, return_stats=True)
+    np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(rstd, 1 / np.sqrt(exact.var((0, 2, 3)) + 1e-5), rtol=1e-6)
 
 
 def test_a_constant_channel_becomes_its_bias():

@@ -27,7 +27,7 @@ GEOMETRIES = [
     (5, 3, 2, 1),
     (4, 5, 2, 1),
 ]
-SIZES = [(11, 12), (9, 9), (5, 70), (6, 133), (7, 6)]
+SIZES = [(11, 12), (9, 9), (5, 70), (6, 133), (7, 6), (8, 8), (16, 18), (40, 8)]
 
 
 def image(rng, shape, dtype=np.float64):
@@ -189,6 +189,28 @@ def test_indices_outside_the_plane_are_refused(index):
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(np.ones((1, 1, 4, 4)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_any_indices_in_the_plane_will_do(size, dtype):
+    """Also those of other windows than 2x2, which the kernel tries first, in some planes or in all."""
+    rng = np.random.default_rng(0)
+    x = image(rng, (3, 4, *size), dtype)
+    y, indices = max_pool2d(x, 2, return_indices=True)
+    dy = image(rng, y.shape, dtype)
+    anywhere = rng.integers(0, size[0] * size[1], indices.shape, dtype=np.int32)
+    mixed = indices.copy()
+    mixed[1, 2, -1, -1] = 0
+    for these in (indices, anywhere, mixed):
+        expected = np.zeros((12, size[0] * size[1]))
+        for plane in range(12):
+            np.add.at(expected[plane], these.reshape(12, -1)[plane], dy.reshape(12, -1)[plane])
+        dx = max_pool2d_backward(dy, these, x.shape)
+        np.testing.assert_allclose(dx.reshape(12, -1), expected, rtol=1e-5, atol=1e-6)
+    mixed[2, 3, -1, -1] = size[0] * size[1]
+    with pytest.raises(ValueError, match="is not in 0"):
+        max_pool2d_backward(dy, mixed, x.shape)
 
 
 def test_indices_must_be_integers():

@@ -40,8 +40,8 @@ typedef struct {
 #undef LEAST
 #undef MOST
 
-/* The rows of windows that make an item of the tasks: one, or a plane of narrow rows; 0 if the windows of these
-   sizes are too few for vectors. */
+/* The rows of windows that make an item of the tasks: one, or a plane of narrow rows; 0 if they are too few
+   for vectors. */
 static ptrdiff_t rows_per_item(ptrdiff_t oh, ptrdiff_t ow, ptrdiff_t least)
 {
     const ptrdiff_t rows = rows_at_a_time(ow, least);

@@ -1,9 +1,9 @@
 /* The loops of im2col and col2im.
 
    A window's row of the matrix is pieces of KW neighbouring pixels. Pieces of up to 32 bytes are moved as one
-   vector each; what that holds beyond the piece is overwritten by the next one, or masked out. The rows of the
-   image that a row of windows looks at are first copied side by side, with their padding: then all windows are
-   alike, and rows that lie a power of two apart do not push each other out of the cache. */
+   vector each; what that holds beyond the piece is overwritten by the next one, or masked out. The rows of
+   the image that a row of windows looks at are first copied side by side, with their padding: then all
+   windows are alike, and rows that lie a power of two apart do not push each other out of the cache. */
 
 #ifndef CNN_CORE_IM2COL_H
 #define CNN_CORE_IM2COL_H
@@ -22,6 +22,7 @@ typedef struct {
 } unfolding;
 
 #define CACHED_BYTES 24576 /* of copied rows: most of a level-one cache */
+#define WINDOW_BLOCK 32    /* neighbouring windows that col2im does in an order of its own */
 
 /* The taps first <= k < end of a window at `start` that are inside the image, along one axis. */
 ALWAYS_INLINE void inner_taps(ptrdiff_t start, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t dilation,

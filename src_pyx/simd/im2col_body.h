@@ -6,7 +6,8 @@ typedef int64_t TYPED(bits_16) __attribute__((vector_size(16)));
 typedef int64_t TYPED(bits_32) __attribute__((vector_size(32)));
 
 /* A window's row of the matrix, or some channels of it; x is where tap (0, 0) of the first would be. */
-ALWAYS_INLINE void TYPED(unfold_window)(const unfolding *s, const REAL *x, REAL *col, ptrdiff_t top, ptrdiff_t left)
+ALWAYS_INLINE void TYPED(unfold_window)(const unfolding *s, const REAL *x, REAL *col, ptrdiff_t top,
+                                        ptrdiff_t left)
 {
     ptrdiff_t ky_first, ky_end, kx_first, kx_end;
     inner_taps(top, s->H, s->KH, s->dh, &ky_first, &ky_end);
@@ -19,8 +20,23 @@ ALWAYS_INLINE void TYPED(unfold_window)(const unfolding *s, const REAL *x, REAL 
         }
 }
 
+/* A row, often of few pixels: not worth a call of memcpy. */
+ALWAYS_INLINE void TYPED(copy_row)(const REAL *from, REAL *to, ptrdiff_t n)
+{
+    const ptrdiff_t step = 16 / sizeof(REAL);
+    if (n >= step) {
+        for (ptrdiff_t i = 0; i < n - step; i += step)
+            *(TYPED(piece_16) *)(to + i) = *(const TYPED(piece_16) *)(from + i);
+        *(TYPED(piece_16) *)(to + n - step) = *(const TYPED(piece_16) *)(from + n - step);
+    } else {
+        for (ptrdiff_t i = 0; i < n; i++)
+            to[i] = from[i];
+    }
+}
+
 /* Rows top, top + dh, ... of some channels, with what padding the windows see. */
-ALWAYS_INLINE void TYPED(copy_rows)(const unfolding *s, const REAL *x, REAL *rows, ptrdiff_t channels, ptrdiff_t top)
+ALWAYS_INLINE void TYPED(copy_rows)(const unfolding *s, const REAL *x, REAL *rows, ptrdiff_t channels,
+                                    ptrdiff_t top)
 {
     const ptrdiff_t begin = smaller(s->pw, s->width), end = smaller(begin + s->W, s->width);
     for (ptrdiff_t c = 0; c < channels; c++, x += s->H * s->W)
@@ -30,7 +46,7 @@ ALWAYS_INLINE void TYPED(copy_rows)(const unfolding *s, const REAL *x, REAL *row
             for (ptrdiff_t i = 0; i < begin; i++)
                 rows[i] = 0;
             if (inside)
-                memcpy(rows + begin, x + y * s->W, (end - begin) * sizeof(REAL));
+                TYPED(copy_row)(x + y * s->W, rows + begin, end - begin);
             for (ptrdiff_t i = inside ? end : begin; i < s->width; i++)
                 rows[i] = 0;
         }
@@ -41,7 +57,8 @@ ALWAYS_INLINE void TYPED(copy_rows)(const unfolding *s, const REAL *x, REAL *row
     *(piece *)(col + p * kw) = *(const piece *)(rows + p * width)
 
 /* n pieces of a window's row. Writes up to a whole vector beyond the last. */
-ALWAYS_INLINE void TYPED(unfold_pieces)(const REAL *rows, ptrdiff_t width, REAL *col, ptrdiff_t kw, ptrdiff_t n)
+ALWAYS_INLINE void TYPED(unfold_pieces)(const REAL *rows, ptrdiff_t width, REAL *col, ptrdiff_t kw,
+                                        ptrdiff_t n)
 {
     if (kw * sizeof(REAL) <= 16)
         UNFOLD_PIECES(TYPED(piece_16));
@@ -52,7 +69,8 @@ ALWAYS_INLINE void TYPED(unfold_pieces)(const REAL *rows, ptrdiff_t width, REAL 
 /* Rows of windows: item = (n, i) fills the matrix's rows (n, i, 0 ... OW). */
 static void TYPED(im2col)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, REAL *rows)
 {
-    const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W, n_piece = 32 / sizeof(REAL);
+    const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W;
+    const ptrdiff_t n_piece = 32 / sizeof(REAL);
     for (ptrdiff_t item = first; item < last; item++) {
         const ptrdiff_t top = item % s->OH * s->sh - s->ph;
         const REAL *x = (const REAL *)s->source + item / s->OH * s->C * plane;
@@ -114,7 +132,8 @@ ALWAYS_INLINE void TYPED(fold_pieces)(const REAL *col, ptrdiff_t kw, REAL *rows,
 }
 
 /* Adds the rows that copy_rows would have made to the image. */
-ALWAYS_INLINE void TYPED(add_rows)(const unfolding *s, const REAL *rows, REAL *x, ptrdiff_t channels, ptrdiff_t top)
+ALWAYS_INLINE void TYPED(add_rows)(const unfolding *s, const REAL *rows, REAL *x, ptrdiff_t channels,
+                                   ptrdiff_t top)
 {
     const ptrdiff_t begin = smaller(s->pw, s->width), n = smaller(s->W, s->width - begin);
     for (ptrdiff_t c = 0; c < channels; c++, x += s->H * s->W)
@@ -131,7 +150,8 @@ ALWAYS_INLINE void TYPED(add_rows)(const unfolding *s, const REAL *rows, REAL *x
 /* Groups of channels: item = (n, group) sums all that falls on their pixels, row of windows after row. */
 static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, REAL *rows)
 {
-    const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W, n_piece = 32 / sizeof(REAL);
+    const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W;
+    const ptrdiff_t n_piece = 32 / sizeof(REAL);
     const ptrdiff_t size = s->group > 0 ? s->group : (s->C + s->n_groups - 1) / s->n_groups;
     const REAL *end = (const REAL *)s->source + s->N * s->OH * s->OW * columns;
     unsigned char mask[32] = {0};
@@ -148,10 +168,11 @@ static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, R
             const ptrdiff_t top = i * s->sh - s->ph;
             if (s->group > 0)
                 memset(rows, 0, n_rows * s->width * sizeof(REAL));
-            /* With few rows the same pixels would come again before they are stored: other windows go between. */
-            const ptrdiff_t step = s->group > 0 && n_rows < 32 ? n_piece : 1;
-            for (ptrdiff_t first_j = 0; first_j < step; first_j++)
-                for (ptrdiff_t j = first_j; j < s->OW; j += step) {
+            /* Few rows' pixels would come again before they are stored: other windows go between. */
+            const ptrdiff_t step = s->group > 0 && s->C * s->KH < 32 ? n_piece : 1;
+            for (ptrdiff_t k = 0; k < step * ((s->OW + WINDOW_BLOCK - 1) / WINDOW_BLOCK); k++) {
+                const ptrdiff_t block = k / step * WINDOW_BLOCK, end_j = smaller(s->OW, block + WINDOW_BLOCK);
+                for (ptrdiff_t j = block + k % step; j < end_j; j += step) {
                     const ptrdiff_t left = j * s->sw - s->pw;
                     const REAL *from = col + (i * s->OW + j) * columns;
                     if (s->group == 0) {
@@ -164,6 +185,7 @@ static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, R
                                 rows[p * s->width + j * s->sw + kx] += from[p * s->KW + kx];
                     }
                 }
+            }
             if (s->group > 0)
                 TYPED(add_rows)(s, rows, x, channels, top);
         }

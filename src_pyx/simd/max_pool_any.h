@@ -2,7 +2,8 @@
    number of lanes. Rows of windows are cut into vectors, of which the last may overlap the one before it. */
 
 typedef REAL NAME(vector) __attribute__((vector_size(LANES * sizeof(REAL))));
-typedef REAL NAME(unaligned) __attribute__((vector_size(LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+typedef REAL NAME(unaligned)
+    __attribute__((vector_size(LANES * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 typedef INTEGER NAME(lanes) __attribute__((vector_size(LANES * sizeof(REAL))));
 typedef int32_t NAME(indices) __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 

@@ -19,7 +19,8 @@ ALWAYS_INLINE void NAME(pool_2x2)(const REAL *x, ptrdiff_t w, ptrdiff_t here, RE
     const INTEGERS down = BEATS(lower, upper);
     NAME(store)(y, ow, SELECT(down, lower, upper));
     if (indexed) /* a mask is minus one where it holds */
-        NAME(store_int32)(indices, ow, place + (INTEGER)here - (INTEGERS)SELECT(down, below - (INTEGER)w, above));
+        NAME(store_int32)(indices, ow,
+                          place + (INTEGER)here - (INTEGERS)SELECT(down, below - (INTEGER)w, above));
 }
 
 #define COMPETE(value, allowed, here)                                                             \
@@ -31,8 +32,8 @@ ALWAYS_INLINE void NAME(pool_2x2)(const REAL *x, ptrdiff_t w, ptrdiff_t here, RE
 
 /* The same of 3x3 windows; at_edge, some may begin or end in the padding. */
 ALWAYS_INLINE void NAME(pool_3x3)(const REAL *x, ptrdiff_t h, ptrdiff_t w, ptrdiff_t top, ptrdiff_t left,
-                                  REAL *y, int32_t *indices, ptrdiff_t ow, INTEGERS row_of, INTEGERS column_of,
-                                  INTEGERS place, int at_edge, int indexed)
+                                  REAL *y, int32_t *indices, ptrdiff_t ow, INTEGERS row_of,
+                                  INTEGERS column_of, INTEGERS place, int at_edge, int indexed)
 {
     const INTEGERS all = (INTEGERS){0} - 1;
     INTEGERS rows[3] = {all, all, all}, columns[3] = {all, all, all};
@@ -43,7 +44,8 @@ ALWAYS_INLINE void NAME(pool_3x3)(const REAL *x, ptrdiff_t h, ptrdiff_t w, ptrdi
         rows[2] = row_of < (INTEGER)(h - top - 2);
         columns[0] = column_of >= (INTEGER)-left;
         columns[2] = column_of < (INTEGER)(w - left - 2);
-        winner += (~columns[0] & 1) + (~rows[0] & (INTEGER)w); /* the first inside, if all are minus infinity */
+        /* the first inside, if all are minus infinity */
+        winner += (~columns[0] & 1) + (~rows[0] & (INTEGER)w);
     }
     UNROLLED for (int ky = 0; ky < 3; ky++) {
         const ptrdiff_t here = (top + ky) * w + left;
@@ -77,21 +79,21 @@ ALWAYS_INLINE void NAME(pool_plane)(const max_pooling *job, ptrdiff_t plane, ptr
             if (kernel == 2)
                 NAME(pool_2x2)(x + from, w, from, y + to, indices + to, ow, place, indexed);
             else if (at_edge)
-                NAME(pool_3x3)(x + from - w - 1, h, w, 2 * oy - 1, 2 * ox - 1, y + to, indices + to, ow, row_of,
-                               column_of, place, 1, indexed);
+                NAME(pool_3x3)(x + from - w - 1, h, w, 2 * oy - 1, 2 * ox - 1, y + to, indices + to, ow,
+                               row_of, column_of, place, 1, indexed);
             else
-                NAME(pool_3x3)(x + from - w - 1, h, w, 2 * oy - 1, 2 * ox - 1, y + to, indices + to, ow, row_of,
-                               column_of, place, 0, indexed);
+                NAME(pool_3x3)(x + from - w - 1, h, w, 2 * oy - 1, 2 * ox - 1, y + to, indices + to, ow,
+                               row_of, column_of, place, 0, indexed);
         }
     }
 }
 
-/* The rows first <= row < last of windows of all planes; less than ROWS of a plane are left to max_pool_some. */
+/* The rows first <= row < last of windows of all planes; less than ROWS of a plane are max_pool_some's. */
 ALWAYS_INLINE void NAME(pool_rows)(const max_pooling *job, ptrdiff_t first, ptrdiff_t last, int kernel,
                                    int indexed)
 {
-    /* 3x3 windows are loaded with pixels of the row above the plane and, if a side is odd, below it. Where that
-       is another plane no harm is done. */
+    /* 3x3 windows are loaded with pixels of the row above the plane and, if a side is odd, below it. Where
+       that is another plane no harm is done. */
     const int above = kernel == 3, below = above && (job->h % 2 != 0 || job->w % 2 != 0);
     ptrdiff_t plane = first / job->oh, begin = first % job->oh;
     for (; first < last; plane++, begin = 0) {

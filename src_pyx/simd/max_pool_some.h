@@ -20,7 +20,7 @@ static void TYPED(max_pool_some)(const max_pooling *job, ptrdiff_t plane, ptrdif
         JOIN(TYPED(max_pool_any), xnarrow)(job, plane, first, last);
 }
 
-/* The planes first <= plane < last of dx, from any indices; one with an index that is not in it is left out. */
+/* The planes first <= plane < last of dx, from any indices; one with an index beyond it is left out. */
 static void TYPED(max_unpool_some)(max_unpooling *job, ptrdiff_t first, ptrdiff_t last)
 {
     const ptrdiff_t in_plane = job->h * job->w, out_plane = job->oh * job->ow;

@@ -5,7 +5,8 @@
    neighbours in memory; `load_pairs` reads those of all segments and parts the even ones from the odd ones,
    `store_pairs` does the reverse.
 
-   segments_body.h and what is built on it are included once for each type and number of rows (for_each_rows.h). */
+   segments_body.h and what is built on it are included once for each type and number of rows, by
+   for_each_rows.h. */
 
 #ifndef CNN_CORE_SEGMENTS_H
 #define CNN_CORE_SEGMENTS_H

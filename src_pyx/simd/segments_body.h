@@ -2,7 +2,8 @@
 
 typedef REAL NAME(vector) __attribute__((vector_size(WINDOWS * sizeof(REAL))));
 typedef INTEGER NAME(integers) __attribute__((vector_size(WINDOWS * sizeof(REAL))));
-typedef REAL NAME(segment) __attribute__((vector_size(SEGMENT * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+typedef REAL NAME(segment)
+    __attribute__((vector_size(SEGMENT * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 typedef int32_t NAME(segment_of_int32) __attribute__((vector_size(SEGMENT * 4), aligned(4), may_alias));
 typedef int32_t NAME(int32s) __attribute__((vector_size(WINDOWS * 4)));
 
@@ -16,9 +17,9 @@ typedef int32_t NAME(int32s) __attribute__((vector_size(WINDOWS * 4)));
 #elif ROWS == 2
 #define GATHER_SEGMENTS(segment, from, stride)                                                    \
     SHUFFLE(*(const segment *)(from), *(const segment *)((from) + (stride)), JOIN(IOTA_, WINDOWS))
-#define SCATTER_SEGMENTS(segment, to, stride, v)                                           \
+#define SCATTER_SEGMENTS(segment, to, stride, v)                                                  \
     do {                                                                                          \
-            *(segment *)(to) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _0));                     \
+        *(segment *)(to) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _0));                         \
         *(segment *)((to) + (stride)) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _1));            \
     } while (0)
 #else
@@ -33,11 +34,11 @@ typedef int32_t NAME(int32s) __attribute__((vector_size(WINDOWS * 4)));
             SHUFFLE(*(const segment *)((from) + 2 * (stride)),                                    \
                     *(const segment *)((from) + 3 * (stride)), JOIN(IOTA_, HALF)),                \
             JOIN(IOTA_, WINDOWS))
-#define SCATTER_SEGMENTS(segment, to, stride, v)                                           \
+#define SCATTER_SEGMENTS(segment, to, stride, v)                                                  \
     do {                                                                                          \
-            *(segment *)(to) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _0));                     \
-            *(segment *)((to) + (stride)) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _1));        \
-            *(segment *)((to) + 2 * (stride)) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _2));    \
+        *(segment *)(to) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _0));                         \
+        *(segment *)((to) + (stride)) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _1));            \
+        *(segment *)((to) + 2 * (stride)) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _2));        \
         *(segment *)((to) + 3 * (stride)) = SHUFFLE(v, v, JOIN(JOIN(PART_, SEGMENT), _3));        \
     } while (0)
 #endif
@@ -52,7 +53,6 @@ ALWAYS_INLINE INTEGERS NAME(load_int32)(const int32_t *from, ptrdiff_t stride)
 {
     return __builtin_convertvector(GATHER_SEGMENTS(NAME(segment_of_int32), from, stride), INTEGERS);
 }
-
 
 ALWAYS_INLINE void NAME(store)(REAL *to, ptrdiff_t stride, VECTOR v)
 {
@@ -71,10 +71,12 @@ ALWAYS_INLINE void NAME(store_int32)(int32_t *to, ptrdiff_t stride, INTEGERS v)
 typedef NAME(segment) NAME(pairs);
 #elif ROWS == 2
 #define PAIRS(part) ((part) * stride)
-typedef REAL NAME(pairs) __attribute__((vector_size(WINDOWS * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+typedef REAL NAME(pairs)
+    __attribute__((vector_size(WINDOWS * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 #else
 #define PAIRS(part) (2 * (part) * stride)
-typedef REAL NAME(pairs) __attribute__((vector_size(2 * SEGMENT * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+typedef REAL NAME(pairs)
+    __attribute__((vector_size(2 * SEGMENT * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 #endif
 
 ALWAYS_INLINE VECTOR NAME(half_of_pairs)(const REAL *from, ptrdiff_t stride, int part)

@@ -1,7 +1,7 @@
 /* Sums of many numbers, a vector at a time, and what batch normalization does besides.
 
-   Up to STRETCH vectors are added in REAL, whose error is as that of a single addition; from there on sums are in
-   double, one for each lane. The order of additions follows from the length alone. */
+   Up to STRETCH vectors are added in REAL, whose error is about that of a single addition; from there on sums
+   are in double, one for each lane. The order of additions follows from the length alone. */
 
 #ifndef CNN_CORE_VECTOR_SUMS_H
 #define CNN_CORE_VECTOR_SUMS_H

@@ -83,8 +83,8 @@ static void TYPED(add_gradients)(const REAL *x, const REAL *dy, REAL centre, ptr
 }
 
 /* out = (x - centre) * slope + shift (+ dy * scale, if dy is not NULL) */
-ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy, REAL *restrict out, REAL centre,
-                                REAL slope, REAL scale, REAL shift, ptrdiff_t n)
+ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy, REAL *restrict out,
+                                 REAL centre, REAL slope, REAL scale, REAL shift, ptrdiff_t n)
 {
     ptrdiff_t i = 0;
     if (n >= LANES)
@@ -104,8 +104,8 @@ static void TYPED(affine_of_x)(const REAL *x, REAL *out, REAL centre, REAL slope
     TYPED(affine)(x, NULL, out, centre, slope, 0, shift, n);
 }
 
-static void TYPED(affine_of_both)(const REAL *x, const REAL *dy, REAL *out, REAL centre, REAL slope, REAL scale,
-                                 REAL shift, ptrdiff_t n)
+static void TYPED(affine_of_both)(const REAL *x, const REAL *dy, REAL *out, REAL centre, REAL slope,
+                                  REAL scale, REAL shift, ptrdiff_t n)
 {
     TYPED(affine)(x, dy, out, centre, slope, scale, shift, n);
 }
