@@ -31,7 +31,7 @@ import_kernel_api()
 
 cdef enum:
     BLOCK = 64                          # channels and filters of a block of M
-    CHUNK_BYTES = 448 * 1024            # of V and D together
+    CHUNK_BYTES = 640 * 1024            # of V and D together
     FEWEST_ITEMS = 8                    # for threads to share
 
 cdef struct Job:
