@@ -24,8 +24,8 @@ from filters cimport (
     planes_to_channels,
     taps_product,
 )
-from lane_sums cimport lane_sum
 from tiles cimport dot_product
+from vector_sums cimport sum_of
 
 import_kernel_api()
 
@@ -243,7 +243,7 @@ cdef void _bias_filters(const BiasJob *job, Py_ssize_t first, Py_ssize_t last, r
     for f in range(first, last):
         total = 0
         for n in range(job.N):
-            total += lane_sum(<const real *> job.dy + (n * job.F + f) * job.n_pixels, job.n_pixels)
+            total += sum_of(<const real *> job.dy + (n * job.F + f) * job.n_pixels, job.n_pixels)
         (<real *> job.dbias)[f] = <real> total
 
 
