@@ -106,7 +106,7 @@ cdef inline void _add_filters_side_by_side(
         for b in range(job.n_blocks):
             planes_to_channels(
                 dy + (g * group_F + b * lanes) * s.OH * s.OW, s.OH * s.OW, group_F - b * lanes,
-                n_rows * s.OW, s.OW, 0, dy_lanes + b * block,
+                n_rows * s.OW, s.OW, 0, s.F * s.OH * s.OW, dy_lanes + b * block,
             )
         taps_product(
             planes + g * job.group_planes, job.width, job.offset, job.K, <const real *> dy_lanes, block,
@@ -154,7 +154,7 @@ cdef void _lanes_to_weight(const Job *job, const real *total, const real *no_bia
         for b in range(job.n_blocks):
             channels_to_planes(
                 total + (g * job.K * job.n_blocks + b) * lanes, 1, job.n_blocks - 1, no_bias, False,
-                group_F - b * lanes, job.K, job.K,
+                group_F - b * lanes, job.K, job.K, 0,
                 <real *> job.dweight + (g * group_F + b * lanes) * job.K,
             )
 

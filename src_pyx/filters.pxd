@@ -6,19 +6,19 @@ cdef extern from "taps.h" nogil:
     enum: CHANNEL_LANES
     void planes_to_channels_f32(
         const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
-        Py_ssize_t gap, float *to,
+        Py_ssize_t gap, Py_ssize_t ahead, float *to,
     ) noexcept
     void planes_to_channels_f64(
         const double *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
-        Py_ssize_t gap, double *to,
+        Py_ssize_t gap, Py_ssize_t ahead, double *to,
     ) noexcept
     void channels_to_planes_f32(
         const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
-        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, float *y,
+        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
     ) noexcept
     void channels_to_planes_f64(
         const double *source, Py_ssize_t width, Py_ssize_t gap, const double *bias, bint relu,
-        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, double *y,
+        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, double *y,
     ) noexcept
     void taps_product_f32(
         const float *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k,
@@ -48,22 +48,22 @@ cdef inline bint fills_lanes(Py_ssize_t n_filters, size_t number_bytes) noexcept
 
 cdef inline void planes_to_channels(
     const real *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width, Py_ssize_t gap,
-    real *to,
+    Py_ssize_t ahead, real *to,
 ) noexcept nogil:
     if real is float:
-        planes_to_channels_f32(x, plane, n_channels, n, width, gap, to)
+        planes_to_channels_f32(x, plane, n_channels, n, width, gap, ahead, to)
     else:
-        planes_to_channels_f64(x, plane, n_channels, n, width, gap, to)
+        planes_to_channels_f64(x, plane, n_channels, n, width, gap, ahead, to)
 
 
 cdef inline void channels_to_planes(
     const real *source, Py_ssize_t width, Py_ssize_t gap, const real *bias, bint relu,
-    Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, real *y,
+    Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, real *y,
 ) noexcept nogil:
     if real is float:
-        channels_to_planes_f32(source, width, gap, bias, relu, n_channels, n, plane, y)
+        channels_to_planes_f32(source, width, gap, bias, relu, n_channels, n, plane, ahead, y)
     else:
-        channels_to_planes_f64(source, width, gap, bias, relu, n_channels, n, plane, y)
+        channels_to_planes_f64(source, width, gap, bias, relu, n_channels, n, plane, ahead, y)
 
 
 cdef inline void taps_product(

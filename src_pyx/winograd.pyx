@@ -122,7 +122,8 @@ def winograd(
         memcpy(bias_of_lanes, &bias[0], job.F * sizeof(float))
     with nogil:
         parallel_for(
-            <task> &_chunks, &job, n_chunks(s), 1, scratch, worker_numbers * sizeof(float), n_threads
+            <task> &_chunks, &job, n_chunks(s), n_chunks(s) // (CHUNKS_PER_THREAD * n_threads),
+            scratch, worker_numbers * sizeof(float), n_threads,
         )
         release(scratch)
 

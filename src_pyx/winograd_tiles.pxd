@@ -14,11 +14,11 @@ cdef extern from "winograd.h" nogil:
     enum: SMALL_ROWS
     void planes_to_channels "planes_to_channels_f32"(
         const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
-        Py_ssize_t gap, float *to,
+        Py_ssize_t gap, Py_ssize_t ahead, float *to,
     ) noexcept
     void channels_to_planes "channels_to_planes_f32"(
         const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
-        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, float *y,
+        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
     ) noexcept
     void winograd_input(
         const float *pixels, Py_ssize_t width, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride
@@ -80,10 +80,11 @@ cdef inline Py_ssize_t rows_of_chunk(const Tiles *s, Py_ssize_t chunk) noexcept 
 
 
 # Rows h ... h + n_rows of an image's block of channels: (n_rows, width, lane), zero outside the image.
-# What is right and left of the image is not touched.
+# What is right and left of the image is not touched. The same rows of the next image, `image` numbers on, will
+# be wanted next.
 cdef inline void _load_rows(
     const float *x, Py_ssize_t n_channels, Py_ssize_t H, Py_ssize_t W, Py_ssize_t h, Py_ssize_t n_rows,
-    Py_ssize_t width, float *pixels,
+    Py_ssize_t width, Py_ssize_t image, float *pixels,
 ) noexcept nogil:
     cdef Py_ssize_t first = min(max(0, -h), n_rows), last = max(first, min(n_rows, H - h)), i
     for i in range(n_rows):
@@ -91,7 +92,7 @@ cdef inline void _load_rows(
             memset(pixels + i * width * CHANNEL_LANES, 0, W * CHANNEL_LANES * sizeof(float))
     if last > first:
         planes_to_channels(
-            x + (h + first) * W, H * W, n_channels, (last - first) * W, W, width - W,
+            x + (h + first) * W, H * W, n_channels, (last - first) * W, W, width - W, image,
             pixels + first * width * CHANNEL_LANES,
         )
 
@@ -110,11 +111,12 @@ cdef inline void transform_input(
         n, i = (first + r) // s.down, (first + r) % s.down
         image = x + (n * C + c) * s.H * s.W
         if r == 0 or i == 0:
-            _load_rows(image, C - c, s.H, s.W, 4 * i - s.ph, 6, width, inside)
+            _load_rows(image, C - c, s.H, s.W, 4 * i - s.ph, 6, width, C * s.H * s.W, inside)
         else:                           # the last two rows are the next tiles' first
             memcpy(pixels, pixels + 4 * row_numbers, 2 * row_numbers * sizeof(float))
             _load_rows(
-                image, C - c, s.H, s.W, 4 * i - s.ph + 2, 4, width, inside + 2 * row_numbers
+                image, C - c, s.H, s.W, 4 * i - s.ph + 2, 4, width, C * s.H * s.W,
+                inside + 2 * row_numbers,
             )
         winograd_input(pixels, width, s.across, v + r * s.across * CHANNEL_LANES, v_stride)
 
@@ -129,7 +131,8 @@ cdef inline void transform_gradient(
     for r in range(rows_of_chunk(s, chunk)):
         n, i = (first + r) // s.down, (first + r) % s.down
         _load_rows(
-            dy + (n * F + f) * s.OH * s.OW, F - f, s.OH, s.OW, 4 * i, 4, 4 * s.across, pixels
+            dy + (n * F + f) * s.OH * s.OW, F - f, s.OH, s.OW, 4 * i, 4, 4 * s.across,
+            F * s.OH * s.OW, pixels,
         )
         winograd_gradient(pixels, s.across, v + r * s.across * CHANNEL_LANES, v_stride)
 
@@ -150,5 +153,5 @@ cdef inline void transform_output(
             winograd_pool(pixels, s.across)
         channels_to_planes(
             pixels, OW, tile * s.across - OW, bias, relu, F - f, min(tile, OH - tile * i) * OW, OH * OW,
-            y + ((n * F + f) * OH + tile * i) * OW,
+            F * OH * OW, y + ((n * F + f) * OH + tile * i) * OW,
         )

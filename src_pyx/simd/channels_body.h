@@ -3,17 +3,20 @@
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
 
 /* `to` = n pixels of up to LANES planes; after every `width` of them `gap` vectors are passed over.
-   Lanes without a plane are zero. */
+   Lanes without a plane are zero. What lies `ahead` numbers further on is fetched into the second-level cache:
+   short pieces of many planes are too much for the hardware to foresee. */
 static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t n_channels, ptrdiff_t n,
-                               ptrdiff_t width, ptrdiff_t gap, REAL *to)
+                               ptrdiff_t width, ptrdiff_t gap, ptrdiff_t ahead, REAL *to)
 {
     ptrdiff_t column = 0;
     for (ptrdiff_t p = 0; p < n; p += LANES) {
         VECTOR v[LANES];
         ptrdiff_t count = n - p < LANES ? n - p : LANES;
         if (count == LANES && n_channels >= LANES) {
-            UNROLLED for (int l = 0; l < LANES; l++)
+            UNROLLED for (int l = 0; l < LANES; l++) {
                 v[l] = *(const UNALIGNED *)(x + l * plane + p);
+                __builtin_prefetch(x + l * plane + p + ahead, 0, 2);
+            }
         } else {
             memset(v, 0, sizeof(v));
             for (ptrdiff_t l = 0; l < n_channels && l < LANES; l++)
@@ -37,7 +40,7 @@ static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t 
    becomes zero. */
 static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap,
                                       const REAL *bias, int relu, ptrdiff_t n_channels, ptrdiff_t n,
-                                      ptrdiff_t plane, REAL *y)
+                                      ptrdiff_t plane, ptrdiff_t ahead, REAL *y)
 {
     const VECTOR shift = *(const UNALIGNED *)bias, zero = {0};
     ptrdiff_t column = 0;
@@ -60,8 +63,10 @@ static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff
         }
         TYPED(transpose)(v);
         if (count == LANES && n_channels >= LANES) {
-            UNROLLED for (int l = 0; l < LANES; l++)
+            UNROLLED for (int l = 0; l < LANES; l++) {
                 *(UNALIGNED *)(y + l * plane + p) = v[l];
+                __builtin_prefetch(y + l * plane + p + ahead, 1, 2);
+            }
         } else {
             for (ptrdiff_t l = 0; l < n_channels && l < LANES; l++)
                 memcpy(y + l * plane + p, &v[l], count * sizeof(REAL));
