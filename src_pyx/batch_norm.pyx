@@ -16,6 +16,9 @@ float32 deviations are first summed in float32 over short stretches (vector_sums
 enough, as the block's first value lies far from the others or squares leave float32's range, the block is
 summed again in double throughout.
 
+ReLU may follow in the same pass: y is then 0 where it is not above 0, and going backward dy counts only
+where y is above 0, which is computed again from x as it was going forward.
+
 Neighbouring channels form a group, so that memory is read in long runs: with S = 1 a channel is a column, and
 the group walks down the rows together; otherwise the channels' S values of an image follow each other.
 """
@@ -49,6 +52,8 @@ cdef struct Job:
     Py_ssize_t n, c, s, n_blocks, width, n_groups  # width: channels in a group
     double eps
     bint training
+    bint relu
+    const double *gate     # (5, C): weight, bias, mean, var, rstd of the forward pass whose ReLU gates dy; or NULL
 
 
 cdef inline Py_ssize_t _begin(const Job *job, Py_ssize_t block) noexcept nogil:
@@ -61,8 +66,24 @@ cdef inline Py_ssize_t _place(const Job *job, Py_ssize_t channel, Py_ssize_t i) 
     return (i / job.s * job.c + channel) * job.s + i % job.s
 
 
+cdef inline void _gate(const Job *job, Py_ssize_t channel, real *slope, real *shift) noexcept nogil:
+    """y = (x - centre) * slope + shift, as it was going forward."""
+    cdef double weight = job.gate[channel], bias = job.gate[job.c + channel]
+    cdef double mean = job.gate[2 * job.c + channel], rstd = job.gate[4 * job.c + channel]
+    _affine_of(weight * rstd, bias, mean, slope, shift)
+
+
+cdef inline void _affine_of(
+    double gain, double bias, double mean, real *slope, real *shift
+) noexcept nogil:
+    """What the rounding of the mean to the centre took away is in the shift."""
+    slope[0] = <real> gain
+    shift[0] = <real> (bias + gain * (<real> mean - mean))
+
+
 cdef inline void _add(
     const real *restrict x, const real *restrict dy, const double *restrict centre,
+    const real *restrict slope, const real *restrict shift, bint gated,
     double *restrict first, double *restrict second, Py_ssize_t n, bint forward
 ) noexcept nogil:
     """Lane by lane, with d = x - centre, sum d and d * d going forward, dy and dy * d going backward."""
@@ -71,20 +92,22 @@ cdef inline void _add(
     for i in range(n):
         deviation = x[i] - centre[i]
         factor = deviation if forward else dy[i]
+        if gated and (x[i] - <real> centre[i]) * slope[i] + shift[i] <= 0:
+            factor = 0
         first[i] += factor
         second[i] += factor * deviation
 
 
 cdef inline void _add_run(
-    const real *x, const real *dy, const double *centre,
+    const real *x, const real *dy, const double *centre, const real *slope, const real *shift, bint gated,
     double *first, double *second, Py_ssize_t n, bint forward
 ) noexcept nogil:
     """n values of one channel, dealt to LANES lanes."""
     cdef Py_ssize_t i = 0
     while i + LANES <= n:
-        _add(x + i, dy + i, centre, first, second, LANES, forward)
+        _add(x + i, dy + i, centre, slope, shift, gated, first, second, LANES, forward)
         i += LANES
-    _add(x + i, dy + i, centre, first, second, n - i, forward)
+    _add(x + i, dy + i, centre, slope, shift, gated, first, second, n - i, forward)
 
 
 cdef inline double _total(double *lanes) noexcept nogil:
@@ -120,13 +143,20 @@ cdef inline void _reduce_columns(
     cdef double centre[COLUMNS]
     cdef double first[COLUMNS]
     cdef double second[COLUMNS]
+    cdef real slope[COLUMNS]
+    cdef real shift[COLUMNS]
+    cdef bint gated = not forward and job.gate is not NULL
     cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i, j
     memset(first, 0, sizeof(first))
     memset(second, 0, sizeof(second))
     for j in range(n_channels):
         centre[j] = x[begin * job.c + j] if forward else job.mean[channel + j]
+        if gated:
+            _gate(job, channel + j, slope + j, shift + j)
     for i in range(begin, end):
-        _add(x + i * job.c, dy + i * job.c, centre, first, second, n_channels, forward)
+        _add(
+            x + i * job.c, dy + i * job.c, centre, slope, shift, gated, first, second, n_channels, forward
+        )
     for j in range(n_channels):
         _keep(job, channel + j, block, centre[j], first[j], second[j], end - begin)
 
@@ -140,6 +170,9 @@ cdef inline void _reduce_carefully(
     cdef double centre[LANES]
     cdef double first[LANES]
     cdef double second[LANES]
+    cdef real slope[LANES]
+    cdef real shift[LANES]
+    cdef bint gated = not forward and job.gate is not NULL
     cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
     memset(first, 0, sizeof(first))
     memset(second, 0, sizeof(second))
@@ -147,10 +180,12 @@ cdef inline void _reduce_carefully(
         near = x[_place(job, channel, begin)]
     for j in range(LANES):
         centre[j] = near
+        if gated:
+            _gate(job, channel, slope + j, shift + j)
     while i < end:
         length = min(job.s - i % job.s, end - i)
         here = _place(job, channel, i)
-        _add_run(x + here, dy + here, centre, first, second, length, forward)
+        _add_run(x + here, dy + here, centre, slope, shift, gated, first, second, length, forward)
         i += length
     _keep(job, channel, block, centre[0], _total(first), _total(second), end - begin)
 
@@ -169,6 +204,9 @@ cdef inline void _reduce(
     cdef const real *x = <const real *> job.x
     cdef const real *dy = <const real *> job.dy
     cdef real centre[COLUMNS]
+    cdef real slope[COLUMNS]
+    cdef real shift[COLUMNS]
+    cdef bint gated = not forward and job.gate is not NULL
     cdef double lanes[COLUMNS * LANES]
     cdef double *sums
     cdef double first, second
@@ -180,6 +218,8 @@ cdef inline void _reduce(
     memset(lanes, 0, n_channels * LANES * sizeof(double))
     for j in range(n_channels):
         centre[j] = x[_place(job, channel + j, begin)] if forward else <real> job.mean[channel + j]
+        if gated:
+            _gate(job, channel + j, slope + j, shift + j)
     while i < end:
         length = min(job.s - i % job.s, end - i)
         here = _place(job, channel, i)
@@ -188,7 +228,10 @@ cdef inline void _reduce(
             if forward:
                 add_moments(x + here, centre[j], length, sums, sums + MOST_LANES)
             else:
-                add_gradients(x + here, dy + here, centre[j], length, sums, sums + MOST_LANES)
+                add_gradients(
+                    x + here, dy + here, centre[j], gated, slope[j] if gated else 0,
+                    shift[j] if gated else 0, length, sums, sums + MOST_LANES,
+                )
             here += job.s
         i += length
     for j in range(n_channels):
@@ -242,15 +285,22 @@ cdef void _combine(const Job *job, Py_ssize_t first, Py_ssize_t last) noexcept n
 cdef inline void _affine(
     const real *restrict x, const real *restrict dy, real *restrict out, const real *restrict centre,
     const real *restrict slope, const real *restrict scale, const real *restrict shift,
+    const real *restrict gate_slope, const real *restrict gate_shift, bint relu,
     Py_ssize_t n, bint with_dy
 ) noexcept nogil:
-    """out = (x - centre) * slope + shift (+ dy * scale), a channel in each lane."""
+    """out = (x - centre) * slope + shift (+ dy * scale), a channel in each lane; relu is ReLU's, or its gate."""
     cdef Py_ssize_t i
+    cdef real value, deviation
     for i in range(n):
+        deviation = x[i] - centre[i]
         if with_dy:
-            out[i] = (x[i] - centre[i]) * slope[i] + (dy[i] * scale[i] + shift[i])
+            value = dy[i]
+            if relu and deviation * gate_slope[i] + gate_shift[i] <= 0:
+                value = 0
+            out[i] = deviation * slope[i] + (value * scale[i] + shift[i])
         else:
-            out[i] = (x[i] - centre[i]) * slope[i] + shift[i]
+            value = deviation * slope[i] + shift[i]
+            out[i] = 0 if relu and value <= 0 else value
 
 
 cdef inline void _apply(
@@ -263,6 +313,9 @@ cdef inline void _apply(
     cdef real slope[COLUMNS]
     cdef real scale[COLUMNS]
     cdef real shift[COLUMNS]
+    cdef real gate_slope[COLUMNS]
+    cdef real gate_shift[COLUMNS]
+    cdef bint gated = job.gate is not NULL
     cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
     cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
     cdef double gain, values = job.n * job.s
@@ -270,10 +323,10 @@ cdef inline void _apply(
         gain = job.weight[channel + j] * job.rstd[channel + j]
         scale[j] = <real> gain
         centre[j] = <real> job.mean[channel + j]
+        if gated:
+            _gate(job, channel + j, gate_slope + j, gate_shift + j)
         if job.dy is NULL:
-            slope[j] = <real> gain
-            # What the rounding of the mean took away is in the shift.
-            shift[j] = <real> (job.bias[channel + j] + gain * (centre[j] - job.mean[channel + j]))
+            _affine_of(gain, job.bias[channel + j], job.mean[channel + j], slope + j, shift + j)
         elif job.training:
             slope[j] = <real> (-gain * job.rstd[channel + j] * job.dweight[channel + j] / values)
             shift[j] = <real> (-gain * job.dbias[channel + j] / values)
@@ -285,7 +338,10 @@ cdef inline void _apply(
     if job.s == 1:
         for i in range(begin, end):
             here = i * job.c + channel
-            _affine(x + here, dy + here, out + here, centre, slope, scale, shift, n_channels, with_dy)
+            _affine(
+                x + here, dy + here, out + here, centre, slope, scale, shift, gate_slope, gate_shift,
+                gated if with_dy else job.relu, n_channels, with_dy,
+            )
         return
     while i < end:
         length = min(job.s - i % job.s, end - i)
@@ -293,10 +349,11 @@ cdef inline void _apply(
         for j in range(n_channels):
             if with_dy:
                 affine_of_both(
-                    x + here, dy + here, out + here, centre[j], slope[j], scale[j], shift[j], length
+                    x + here, dy + here, out + here, centre[j], slope[j], scale[j], shift[j], gated,
+                    gate_slope[j] if gated else 0, gate_shift[j] if gated else 0, length,
                 )
             else:
-                affine_of_x(x + here, out + here, centre[j], slope[j], shift[j], length)
+                affine_of_x(x + here, out + here, centre[j], slope[j], shift[j], job.relu, length)
             here += job.s
         i += length
 
@@ -361,13 +418,14 @@ def batch_norm(
     double[:, :, ::1] parts,       # OUT    (C, n_blocks, 2): scratch
     double eps,
     bint training,
+    bint relu,
     int n_threads,
 ):
-    """Fill ``y``, and the statistics if ``training``."""
+    """Fill ``y``, with ReLU if asked for, and the statistics if ``training``."""
     cdef Job job = Job(
         &x[0, 0, 0], NULL, &y[0, 0, 0],
         &weight[0], &bias[0], &mean[0], &var[0], &rstd[0], NULL, NULL, &parts[0, 0, 0],
-        x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, eps, training,
+        x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, eps, training, relu, NULL,
     )
     with nogil:
         _run(&job, <real *> job.out, training, n_threads)
@@ -384,13 +442,16 @@ def batch_norm_backward(
     double[::1] dbias,             # OUT  (C,)
     double[:, :, ::1] parts,       # OUT  (C, n_blocks, 2): scratch
     bint training,
+    const double[:, ::1] gate,     # IN   (5, C): weight, bias, mean, var, rstd going forward with ReLU; or None
     int n_threads,
 ):
-    """Fill the gradients; without ``training`` the statistics are constants."""
+    """Fill the gradients; without ``training`` the statistics are constants (and ``gate`` is None)."""
     cdef Job job = Job(
         &x[0, 0, 0], &dy[0, 0, 0], &dx[0, 0, 0],
         &weight[0], NULL, &mean[0], NULL, &rstd[0], &dweight[0], &dbias[0], &parts[0, 0, 0],
-        x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, 0, training,
+        x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, 0, training, False, NULL,
     )
+    if gate is not None:
+        job.gate = &gate[0, 0]
     with nogil:
         _run(&job, <real *> job.out, True, n_threads)

@@ -9,25 +9,36 @@ cdef extern from "vector_sums.h" nogil:
     double sum_f64(const double *x, Py_ssize_t n) noexcept
     void add_moments_f32(const float *x, float centre, Py_ssize_t n, double *first, double *second) noexcept
     void add_moments_f64(const double *x, double centre, Py_ssize_t n, double *first, double *second) noexcept
+    ctypedef struct affine_numbers_f32:
+        float centre, slope, scale, shift
+    ctypedef struct affine_numbers_f64:
+        double centre, slope, scale, shift
+    ctypedef struct relu_gate_f32:
+        float slope, shift
+    ctypedef struct relu_gate_f64:
+        double slope, shift
+
     void add_gradients_f32(
-        const float *x, const float *dy, float centre, Py_ssize_t n, double *first, double *second
+        const float *x, const float *dy, float centre, const relu_gate_f32 *gate, Py_ssize_t n,
+        double *first, double *second,
     ) noexcept
     void add_gradients_f64(
-        const double *x, const double *dy, double centre, Py_ssize_t n, double *first, double *second
+        const double *x, const double *dy, double centre, const relu_gate_f64 *gate, Py_ssize_t n,
+        double *first, double *second,
     ) noexcept
     void affine_of_x_f32(
-        const float *x, float *out, float centre, float slope, float shift, Py_ssize_t n
+        const float *x, float *out, affine_numbers_f32 a, bint relu, Py_ssize_t n
     ) noexcept
     void affine_of_x_f64(
-        const double *x, double *out, double centre, double slope, double shift, Py_ssize_t n
+        const double *x, double *out, affine_numbers_f64 a, bint relu, Py_ssize_t n
     ) noexcept
     void affine_of_both_f32(
-        const float *x, const float *dy, float *out, float centre, float slope, float scale, float shift,
-        Py_ssize_t n
+        const float *x, const float *dy, float *out, affine_numbers_f32 a, const relu_gate_f32 *gate,
+        Py_ssize_t n,
     ) noexcept
     void affine_of_both_f64(
-        const double *x, const double *dy, double *out, double centre, double slope, double scale,
-        double shift, Py_ssize_t n
+        const double *x, const double *dy, double *out, affine_numbers_f64 a, const relu_gate_f64 *gate,
+        Py_ssize_t n,
     ) noexcept
 
 
@@ -50,30 +61,44 @@ cdef inline void add_moments(
 
 
 cdef inline void add_gradients(
-    const real *x, const real *dy, real centre, Py_ssize_t n, double *first, double *second
+    const real *x, const real *dy, real centre, bint gated, real gate_slope, real gate_shift, Py_ssize_t n,
+    double *first, double *second,
 ) noexcept nogil:
-    """Add dy and dy * d, for d = x - centre, to lanes of sums."""
+    """Add dy and dy * d, for d = x - centre, to lanes of sums; gated, dy counts where ReLU let y pass."""
+    cdef relu_gate_f32 gate_f32
+    cdef relu_gate_f64 gate_f64
     if real is float:
-        add_gradients_f32(x, dy, centre, n, first, second)
+        gate_f32 = relu_gate_f32(gate_slope, gate_shift)
+        add_gradients_f32(x, dy, centre, &gate_f32 if gated else NULL, n, first, second)
     else:
-        add_gradients_f64(x, dy, centre, n, first, second)
+        gate_f64 = relu_gate_f64(gate_slope, gate_shift)
+        add_gradients_f64(x, dy, centre, &gate_f64 if gated else NULL, n, first, second)
 
 
 cdef inline void affine_of_x(
-    const real *x, real *out, real centre, real slope, real shift, Py_ssize_t n
+    const real *x, real *out, real centre, real slope, real shift, bint relu, Py_ssize_t n
 ) noexcept nogil:
-    """out = (x - centre) * slope + shift"""
+    """out = (x - centre) * slope + shift, then ReLU if asked for"""
     if real is float:
-        affine_of_x_f32(x, out, centre, slope, shift, n)
+        affine_of_x_f32(x, out, affine_numbers_f32(centre, slope, 0, shift), relu, n)
     else:
-        affine_of_x_f64(x, out, centre, slope, shift, n)
+        affine_of_x_f64(x, out, affine_numbers_f64(centre, slope, 0, shift), relu, n)
 
 
 cdef inline void affine_of_both(
-    const real *x, const real *dy, real *out, real centre, real slope, real scale, real shift, Py_ssize_t n
+    const real *x, const real *dy, real *out, real centre, real slope, real scale, real shift,
+    bint gated, real gate_slope, real gate_shift, Py_ssize_t n,
 ) noexcept nogil:
-    """out = (x - centre) * slope + dy * scale + shift"""
+    """out = (x - centre) * slope + dy * scale + shift; gated, dy counts where ReLU let y pass"""
+    cdef relu_gate_f32 gate_f32
+    cdef relu_gate_f64 gate_f64
     if real is float:
-        affine_of_both_f32(x, dy, out, centre, slope, scale, shift, n)
+        gate_f32 = relu_gate_f32(gate_slope, gate_shift)
+        affine_of_both_f32(
+            x, dy, out, affine_numbers_f32(centre, slope, scale, shift), &gate_f32 if gated else NULL, n
+        )
     else:
-        affine_of_both_f64(x, dy, out, centre, slope, scale, shift, n)
+        gate_f64 = relu_gate_f64(gate_slope, gate_shift)
+        affine_of_both_f64(
+            x, dy, out, affine_numbers_f64(centre, slope, scale, shift), &gate_f64 if gated else NULL, n
+        )

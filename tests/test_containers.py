@@ -524,3 +524,29 @@ def test_relu_and_max_pooling_trade_places_without_a_trace(pool):
     for name, value in chain[0].grads.items():
         assert model.grads[f"0.{name}"].tobytes() == value.tobytes()
     assert [type(layer) for layer in model] == [type(layer) for layer in chain]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [(6, 5), (1, 1), (40, 33)])
+@pytest.mark.parametrize("scale", [1, 1e4])
+def test_batch_norm_and_relu_in_one_pass_are_the_two_layers(dtype, size, scale):
+    def layers():
+        return BatchNorm2d(5, dtype=dtype), ReLU()
+
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((6, 5, *size)) + scale).astype(dtype)
+    x[0, 2] = scale * 1000
+    model, (norm, relu) = Sequential(*layers()), layers()
+    for layer in (model[0], norm):
+        layer.weight, layer.bias = [1, -2, 0.5, 1, 0], [0, 0.1, -0.2, 5, 0]
+    dy = rng.standard_normal(x.shape).astype(dtype)
+    for _ in range(2):
+        y, expected = model(x, training=True), relu(norm(x, training=True), training=True)
+        assert y.tobytes() == expected.tobytes()
+        dx, gradient = model.backward(dy), norm.backward(relu.backward(dy))
+        assert dx.tobytes() == gradient.tobytes()
+        for name, value in norm.grads.items():
+            assert model.grads[f"0.{name}"].tobytes() == value.tobytes()
+    for name, value in norm.buffers.items():
+        np.testing.assert_array_equal(model.buffers[f"0.{name}"], value)
+    np.testing.assert_array_equal(model(x), relu(norm(x)))

@@ -11,6 +11,7 @@ def batch_norm(
     parts: np.ndarray,  # double[:, :, ::1]
     eps: float,
     training: bool,
+    relu: bool,
     n_threads: int,
 ) -> None: ...
 def batch_norm_backward(
@@ -24,5 +25,6 @@ def batch_norm_backward(
     dbias: np.ndarray,  # double[::1]
     parts: np.ndarray,  # double[:, :, ::1]
     training: bool,
+    gate: np.ndarray | None,  # const double[:, ::1]
     n_threads: int,
 ) -> None: ...

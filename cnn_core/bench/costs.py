@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from cnn_core import layers as L
 from cnn_core.layers.inference import Fused
+from cnn_core.layers.together import NormReLU
 
 # Operations per element.
 PER_ELEMENT = {
@@ -86,7 +87,7 @@ def layer_cost(
         flops = y * math.prod(layer.kernel_size)
     elif isinstance(layer, L.AdaptiveAvgPool2d):
         flops = adaptive_taps(x_shape, y_shape)
-    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d)):
+    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d, NormReLU)):
         flops = x * PER_ELEMENT["batch_norm" if training else "batch_norm_inference"]
     elif isinstance(layer, L.Dropout):
         flops, extra_bytes = x * PER_ELEMENT["dropout"], x  # a mask of bytes
@@ -127,7 +128,7 @@ def layer_backward_cost(
         flops, numbers = y * math.prod(layer.kernel_size), y + x
     elif isinstance(layer, L.AdaptiveAvgPool2d):
         flops, numbers = adaptive_taps(x_shape, y_shape), y + x
-    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d)):
+    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d, NormReLU)):
         flops = x * PER_ELEMENT["batch_norm_backward"]
     elif isinstance(layer, L.Dropout):
         flops, numbers, extra_bytes = x * PER_ELEMENT["dropout_backward"], 2 * x, x

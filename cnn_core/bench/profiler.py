@@ -16,6 +16,7 @@ from cnn_core.bench.roofline import Roofline, measure_roofline
 from cnn_core.bench.threads import using_threads
 from cnn_core.layers import Layer, Sequential
 from cnn_core.layers.inference import Fused
+from cnn_core.layers.together import NormReLU
 
 Shape = tuple[int, ...]
 
@@ -200,7 +201,9 @@ def _is_frame(layer: Layer) -> bool:
 
 
 def _kind(layer: Layer) -> str:
-    return "+".join(map(_kind, layer.layers)) if isinstance(layer, Fused) else type(layer).__name__
+    if isinstance(layer, (Fused, NormReLU)):
+        return "+".join(map(_kind, layer.layers))
+    return type(layer).__name__
 
 
 def _row(call: Call, training: bool) -> LayerProfile:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core.layers import Layer
+from cnn_core.layers import Layer, Sequential
 from cnn_core.layers.container import backward_through
+from cnn_core.layers.together import NormReLU
 
 Shape = tuple[int, ...]
 
@@ -60,7 +61,8 @@ class Recorder:
         self.calls: list[Call] = []
         self.forward_seconds: list[float] = []
         self.backward_seconds: list[float] = []
-        for layer in self._model.modules():
+        self._watched = _what_runs(self._model)
+        for layer in self._watched:
             self._watch(layer)
 
     def run(self, x: np.ndarray) -> None:
@@ -87,7 +89,7 @@ class Recorder:
 
     def unwatched(self) -> Layer:
         """The copy, with its layers as they were."""
-        for layer in self._model.modules():
+        for layer in self._watched:
             del layer.forward, layer.backward
         return self._model
 
@@ -130,3 +132,14 @@ class Recorder:
             if self._inner:
                 self._inner[-1] += elapsed
         return result, elapsed - inner
+
+
+def _what_runs(model: Layer) -> list[Layer]:
+    """The layers of a network; where some of them run together, what they run as."""
+    layers = list(model.modules())
+    together = [
+        step for layer in layers if isinstance(layer, Sequential) for step in layer._steps
+        if isinstance(step, NormReLU)
+    ]  # fmt: skip
+    inside = {id(layer) for step in together for layer in step.layers}
+    return [layer for layer in layers if id(layer) not in inside] + together

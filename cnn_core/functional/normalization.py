@@ -94,6 +94,42 @@ def batch_norm(
     Ioffe and Szegedy, "Batch Normalization" (2015), algorithms 1 and 2;
     *Deep Learning from Scratch*, section 6.3.
     """
+    y, _, mean, rstd = batch_norm_relu(
+        x,
+        running_mean,
+        running_var,
+        weight,
+        bias,
+        training,
+        momentum,
+        eps,
+        return_stats=return_stats,
+        relu=False,
+    )
+    return (y, mean, rstd) if return_stats else y
+
+
+def batch_norm_relu(
+    x: np.ndarray,
+    running_mean: np.ndarray | None,
+    running_var: np.ndarray | None,
+    weight: np.ndarray | None,
+    bias: np.ndarray | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *,
+    return_stats: bool = True,
+    relu: bool = True,
+) -> tuple[np.ndarray, np.ndarray, Any, Any]:
+    """`relu` of `batch_norm` in one pass; not public.
+
+    Returns
+    -------
+    y, gate, mean, rstd
+        ``gate`` (5, C) is what `batch_norm_relu_backward` needs; mean and rstd are None unless
+        ``return_stats``.
+    """
     x = _batch(x, "batch_norm: x")
     channels = x.shape[1]
     training = bool(training)
@@ -116,10 +152,10 @@ def batch_norm(
     if x.size:
         kernels.batch_norm(
             x.reshape(ncs), numbers[0], numbers[1], y.reshape(ncs), numbers[2], numbers[3], numbers[4],
-            _parts(channels, values), eps, training, get_num_threads(),
+            _parts(channels, values), eps, training, relu, get_num_threads(),
         )  # fmt: skip
     if not (training or return_stats):
-        return y
+        return y, numbers, None, None
     mean, rstd = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     if not (training and x.size):
         around.finish(numbers, mean, rstd, None, None, 0.0, 1.0)
@@ -127,7 +163,7 @@ def batch_norm(
         around.finish(numbers, mean, rstd, means, variances, momentum, values / (values - 1))
         if means is not running_mean or variances is not running_var:  # copies, as the kernel needs them
             running_mean[...], running_var[...] = means, variances  # type: ignore[index]
-    return (y, mean, rstd) if return_stats else y
+    return y, numbers, mean, rstd
 
 
 def batch_norm_backward(
@@ -168,6 +204,19 @@ def batch_norm_backward(
     ----------
     Ioffe and Szegedy, "Batch Normalization" (2015), section 3.
     """
+    return batch_norm_relu_backward(dy, x, weight, mean, rstd, None, training)
+
+
+def batch_norm_relu_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray | None,
+    mean: np.ndarray,
+    rstd: np.ndarray,
+    gate: np.ndarray | None,
+    training: bool = True,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The gradients of `batch_norm_relu`, with the ``gate`` that it returned; not public."""
     x = _batch(x, "batch_norm_backward: x")
     dy = _checks.as_real(dy, "batch_norm_backward: dy", like=x)
     _checks.same_shape(dy, "batch_norm_backward: dy", x.shape, "x")
@@ -183,7 +232,7 @@ def batch_norm_backward(
         parts = _parts(channels, x.size // channels)
         kernels.batch_norm_backward(
             dy.reshape(ncs), x.reshape(ncs), numbers[0], numbers[1], numbers[2],
-            dx.reshape(ncs), numbers[3], numbers[4], parts, bool(training), get_num_threads(),
+            dx.reshape(ncs), numbers[3], numbers[4], parts, bool(training), gate, get_num_threads(),
         )  # fmt: skip
     around.finish_backward(numbers, dweight, dbias)
     return dx, dweight, dbias

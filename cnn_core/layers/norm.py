@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import functional as F
 from cnn_core import init as initial
 from cnn_core._checks import integer, real_number
+from cnn_core.functional.normalization import batch_norm_relu, batch_norm_relu_backward
 from cnn_core.layers._parameter import Parameter
 from cnn_core.layers._shapes import Shape, ShapeError
 from cnn_core.layers.base import Layer, real_dtype
@@ -51,6 +51,16 @@ class _BatchNorm(Layer):
             self.buffers["num_batches_tracked"] = np.zeros((), np.int64)
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self.forward_relu(x, training, relu=False)
+
+    def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> np.ndarray:
+        x, mean, rstd, gate = self.recall(dy)
+        dx, dweight, dbias = batch_norm_relu_backward(dy, x, self.weight, mean, rstd, gate)
+        self.store_grads(accumulate, weight=dweight, bias=dbias)
+        return dx
+
+    def forward_relu(self, x: np.ndarray, training: bool = False, *, relu: bool = True) -> np.ndarray:
+        """`forward` and the ReLU after it in one pass over memory; `backward` then goes through both."""
         self.check_input(x)
         if training and x.size // max(1, self.num_features) == 1:
             raise ValueError(
@@ -59,21 +69,16 @@ class _BatchNorm(Layer):
         running, learned = self.buffers.get, self.params.get
         arrays = (x, running("running_mean"), running("running_var"), learned("weight"), learned("bias"))
         if not training:
-            y = F.batch_norm(*arrays, training=not self.buffers, eps=self.eps)
+            own = not self.buffers  # statistics of the batch
+            y, *_ = batch_norm_relu(*arrays, own, 0.0, self.eps, return_stats=False, relu=relu)
             self.remember(False, y)
             return y
-        y, mean, rstd = F.batch_norm(*arrays, True, self._new_weight(), self.eps, return_stats=True)
+        y, gate, mean, rstd = batch_norm_relu(*arrays, True, self._new_weight(), self.eps, relu=relu)
         if self.buffers:
             tracked = self.buffers["num_batches_tracked"]
             tracked[()] = int(tracked) + 1  # quicker than numpy's addition of an array without dimensions
-        self.remember(True, y, x, mean, rstd)
+        self.remember(True, y, x, mean, rstd, gate if relu else None)
         return y
-
-    def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> np.ndarray:
-        x, mean, rstd = self.recall(dy)
-        dx, dweight, dbias = F.batch_norm_backward(dy, x, self.weight, mean, rstd)
-        self.store_grads(accumulate, weight=dweight, bias=dbias)
-        return dx
 
     def _new_weight(self) -> float:
         """The weight of the next batch in the running statistics."""

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from cnn_core.layers._shapes import Shape, Step
-from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
 from cnn_core.layers.container import Container, backward_through
-from cnn_core.layers.pool import MaxPool2d
+from cnn_core.layers.together import steps_of
 
 if TYPE_CHECKING:
     from cnn_core.layers.inference import InferenceSequential
@@ -43,13 +42,13 @@ class Sequential(Container):
     def __init__(self, *layers: Layer) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
         self.layers = layers
-        self._run_order = _pooling_first(layers)
-        self._first_with_params = next((i for i, layer in enumerate(layers) if layer.params), len(layers))
+        self._steps = steps_of(layers)
+        self._first_with_params = next((i for i, step in enumerate(self._steps) if step.params), len(layers))
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
-        for layer in self._run_order:
-            x = layer.forward(x, training)
+        for step in self._steps:
+            x = step.forward(x, training)
         return x
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
@@ -60,8 +59,8 @@ class Sequential(Container):
         """
         first = 0 if need_dx else self._first_with_params
         gradient: Any = dy
-        for i in range(len(self.layers) - 1, first - 1, -1):
-            gradient = backward_through(self._run_order[i], gradient, accumulate, need_dx or i > first)
+        for i in range(len(self._steps) - 1, first - 1, -1):
+            gradient = backward_through(self._steps[i], gradient, accumulate, need_dx or i > first)
         return gradient if need_dx else None
 
     def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
@@ -119,16 +118,3 @@ class Sequential(Container):
     def __getitem__(self, index: slice) -> "Sequential": ...
     def __getitem__(self, index: int | slice) -> "Layer | Sequential":
         return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
-
-
-def _pooling_first(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """The layers with each ReLU after the max pooling that follows it.
-
-    The larger of two numbers stays the larger one, or becomes equal at zero where no gradient passes: the
-    outputs and all gradients are the same, bit for bit, and ReLU has a fraction of the numbers to go through.
-    """
-    order = list(layers)
-    for i in range(len(order) - 1):
-        if type(order[i]) is ReLU and type(order[i + 1]) is MaxPool2d:
-            order[i], order[i + 1] = order[i + 1], order[i]
-    return tuple(order)

@@ -38,6 +38,14 @@ ALWAYS_INLINE double add_lanes(const double *lanes, ptrdiff_t n)
     return v[0];
 }
 
+/* The numbers of a channel: y = (x - centre) * slope + shift, dx = (x - centre) * slope + dy * scale + shift. */
+typedef struct { float centre, slope, scale, shift; } affine_numbers_f32;
+typedef struct { double centre, slope, scale, shift; } affine_numbers_f64;
+
+/* ReLU of (x - centre) * slope + shift lets a gradient pass where that is above zero. */
+typedef struct { float slope, shift; } relu_gate_f32;
+typedef struct { double slope, shift; } relu_gate_f64;
+
 #define REAL float
 #define REAL_NAME f32
 #include "vector_sums_body.h"

@@ -38,9 +38,18 @@ static double TYPED(sum)(const REAL *x, ptrdiff_t n)
     return add_lanes(lanes, LANES);
 }
 
-/* With d = x - centre, adds n numbers d and d * d, or (dy not NULL) dy and dy * d, to lanes of sums. */
-ALWAYS_INLINE void TYPED(add_products)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
-                                      double *second)
+/* dy where ReLU let y = d * slope + shift pass, else zero; without a gate, dy itself. */
+ALWAYS_INLINE VECTOR TYPED(gated)(VECTOR dy, VECTOR d, const TYPED(relu_gate) *gate)
+{
+    if (gate == NULL)
+        return dy;
+    const TYPED(mask) shut = d * gate->slope + gate->shift <= (VECTOR){0};
+    return (VECTOR)((TYPED(mask))dy & ~shut);
+}
+
+/* With d = x - centre, adds n numbers d and d * d, or (dy not NULL) gated dy and dy * d, to lanes of sums. */
+ALWAYS_INLINE void TYPED(add_products)(const REAL *x, const REAL *dy, REAL centre,
+                                      const TYPED(relu_gate) *gate, ptrdiff_t n, double *first, double *second)
 {
     const VECTOR c = (VECTOR){0} + centre;
     ptrdiff_t i = 0;
@@ -49,19 +58,19 @@ ALWAYS_INLINE void TYPED(add_products)(const REAL *x, const REAL *dy, REAL centr
         VECTOR sums[2] = {{0}, {0}}, products[2] = {{0}, {0}};
         for (; i + 2 * LANES <= end; i += 2 * LANES)
             UNROLLED for (int k = 0; k < 2; k++) {
-                const VECTOR d = LOAD(x + i + k * LANES) - c, g = dy ? LOAD(dy + i + k * LANES) : d;
+                const VECTOR d = LOAD(x + i + k * LANES) - c, g = dy ? TYPED(gated)(LOAD(dy + i + k * LANES), d, gate) : d;
                 sums[k] += g;
                 products[k] += g * d;
             }
         if (i + LANES <= end) {
-            const VECTOR d = LOAD(x + i) - c, g = dy ? LOAD(dy + i) : d;
+            const VECTOR d = LOAD(x + i) - c, g = dy ? TYPED(gated)(LOAD(dy + i), d, gate) : d;
             sums[0] += g;
             products[0] += g * d;
             i += LANES;
         }
         if (i < end) {
             const VECTOR d = TYPED(load_some)(x + i, end - i, centre) - c;
-            const VECTOR g = dy ? TYPED(load_some)(dy + i, end - i, 0) : d;
+            const VECTOR g = dy ? TYPED(gated)(TYPED(load_some)(dy + i, end - i, 0), d, gate) : d;
             sums[1] += g;
             products[1] += g * d;
         }
@@ -73,41 +82,61 @@ ALWAYS_INLINE void TYPED(add_products)(const REAL *x, const REAL *dy, REAL centr
 
 static void TYPED(add_moments)(const REAL *x, REAL centre, ptrdiff_t n, double *first, double *second)
 {
-    TYPED(add_products)(x, NULL, centre, n, first, second);
+    TYPED(add_products)(x, NULL, centre, NULL, n, first, second);
 }
 
-static void TYPED(add_gradients)(const REAL *x, const REAL *dy, REAL centre, ptrdiff_t n, double *first,
-                                double *second)
+static void TYPED(add_gradients)(const REAL *x, const REAL *dy, REAL centre, const TYPED(relu_gate) *gate,
+                                ptrdiff_t n, double *first, double *second)
 {
-    TYPED(add_products)(x, dy, centre, n, first, second);
+    if (gate)
+        TYPED(add_products)(x, dy, centre, gate, n, first, second);
+    else
+        TYPED(add_products)(x, dy, centre, NULL, n, first, second);
 }
 
-/* out = (x - centre) * slope + shift (+ dy * scale, if dy is not NULL) */
+/* One vector of y, or with dy of dx. */
+ALWAYS_INLINE VECTOR TYPED(affine_vector)(VECTOR x, VECTOR dy, int with_dy, TYPED(affine_numbers) a, int relu,
+                                          const TYPED(relu_gate) *gate)
+{
+    const VECTOR d = x - a.centre, zero = {0};
+    if (with_dy)
+        return d * a.slope + (TYPED(gated)(dy, d, gate) * a.scale + a.shift);
+    const VECTOR y = d * a.slope + a.shift;
+    return relu ? (VECTOR)((TYPED(mask))y & ~(y <= zero)) : y;
+}
+
 ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy, REAL *restrict out,
-                                 REAL centre, REAL slope, REAL scale, REAL shift, ptrdiff_t n)
+                                 TYPED(affine_numbers) a, int relu, const TYPED(relu_gate) *gate, ptrdiff_t n)
 {
-    ptrdiff_t i = 0;
-    if (n >= LANES)
-        for (;;) {
-            const VECTOR v = (LOAD(x + i) - centre) * slope;
-            STORE(out + i, v + (dy ? LOAD(dy + i) * scale + shift : (VECTOR){0} + shift));
-            if (i == n - LANES)
-                return;
-            i = i + 2 * LANES <= n ? i + LANES : n - LANES; /* the last vector may overlap the one before */
-        }
-    for (; i < n; i++)
-        out[i] = (x[i] - centre) * slope + (dy ? dy[i] * scale + shift : shift);
+    if (n < LANES) {
+        const VECTOR y = TYPED(affine_vector)(TYPED(load_some)(x, n, 0), TYPED(load_some)(dy ? dy : x, n, 0),
+                                              dy != NULL, a, relu, gate);
+        memcpy(out, &y, n * sizeof(REAL));
+        return;
+    }
+    for (ptrdiff_t begin = 0; begin < n; begin += LANES) {
+        const ptrdiff_t i = begin + LANES <= n ? begin : n - LANES; /* the last may overlap the one before */
+        STORE(out + i, TYPED(affine_vector)(LOAD(x + i), LOAD((dy ? dy : x) + i), dy != NULL, a, relu, gate));
+    }
 }
 
-static void TYPED(affine_of_x)(const REAL *x, REAL *out, REAL centre, REAL slope, REAL shift, ptrdiff_t n)
+/* out = (x - centre) * slope + shift, then ReLU if asked for */
+static void TYPED(affine_of_x)(const REAL *x, REAL *out, TYPED(affine_numbers) a, int relu, ptrdiff_t n)
 {
-    TYPED(affine)(x, NULL, out, centre, slope, 0, shift, n);
+    if (relu)
+        TYPED(affine)(x, NULL, out, a, 1, NULL, n);
+    else
+        TYPED(affine)(x, NULL, out, a, 0, NULL, n);
 }
 
-static void TYPED(affine_of_both)(const REAL *x, const REAL *dy, REAL *out, REAL centre, REAL slope,
-                                  REAL scale, REAL shift, ptrdiff_t n)
+/* out = (x - centre) * slope + dy * scale + shift, with dy gated if there is a gate */
+static void TYPED(affine_of_both)(const REAL *x, const REAL *dy, REAL *out, TYPED(affine_numbers) a,
+                                  const TYPED(relu_gate) *gate, ptrdiff_t n)
 {
-    TYPED(affine)(x, dy, out, centre, slope, scale, shift, n);
+    if (gate)
+        TYPED(affine)(x, dy, out, a, 0, gate, n);
+    else
+        TYPED(affine)(x, dy, out, a, 0, NULL, n);
 }
 
 #undef VECTOR
