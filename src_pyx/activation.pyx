@@ -1,4 +1,4 @@
-"""Element-wise activations and their gradients, over flat arrays.
+"""Element-wise activations and their gradients, and the sum of two arrays, over flat arrays.
 
 Contract, guaranteed by cnn_core.functional and not checked again here:
   * all arrays of a call have the same length, at least 1; outputs do not overlap inputs.
@@ -56,6 +56,28 @@ def relu_backward(const real[::1] dy, const real[::1] y, real[::1] dx, int n_thr
     cdef Job job = Job(&dy[0], &y[0], &dx[0], 0)
     with nogil:
         parallel_for(<task> &_relu_backward[real], &job, dy.shape[0], CHEAP, NULL, 0, n_threads)
+
+
+cdef void _add(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    cdef const real *a = <const real *> job.a
+    cdef const real *b = <const real *> job.b
+    cdef real *y = <real *> job.out
+    cdef Py_ssize_t i
+    cdef real v
+    if job.slope == 0:
+        for i in range(first, last):
+            v = a[i] + b[i]
+            y[i] = <real> 0 if v <= 0 else v
+    else:
+        for i in range(first, last):
+            y[i] = a[i] + b[i]
+
+
+def add(const real[::1] a, const real[::1] b, real[::1] y, bint relu, int n_threads):
+    """y = a + b, then ReLU if asked for."""
+    cdef Job job = Job(&a[0], &b[0], &y[0], 0 if relu else 1)
+    with nogil:
+        parallel_for(<task> &_add[real], &job, a.shape[0], CHEAP, NULL, 0, n_threads)
 
 
 cdef void _leaky_relu(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cnn_core import layers as L
 from cnn_core.layers.inference import Fused
-from cnn_core.layers.together import NormReLU
+from cnn_core.layers.together import Together
 
 # Operations per element.
 PER_ELEMENT = {
@@ -75,6 +75,8 @@ def layer_cost(
 
     A layer that this library does not know costs twice its ``macs``, and its input, parameters and output.
     """
+    if isinstance(layer, Together):  # ReLU comes for nothing
+        layer = layer.layers[0]
     if _does_nothing(layer) or (isinstance(layer, L.Dropout) and not training):
         return Cost(0, 0)
     x, y = math.prod(x_shape), math.prod(y_shape)
@@ -87,7 +89,7 @@ def layer_cost(
         flops = y * math.prod(layer.kernel_size)
     elif isinstance(layer, L.AdaptiveAvgPool2d):
         flops = adaptive_taps(x_shape, y_shape)
-    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d, NormReLU)):
+    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d)):
         flops = x * PER_ELEMENT["batch_norm" if training else "batch_norm_inference"]
     elif isinstance(layer, L.Dropout):
         flops, extra_bytes = x * PER_ELEMENT["dropout"], x  # a mask of bytes
@@ -108,6 +110,8 @@ def layer_backward_cost(
     A layer that this library does not know reads dy, its input and its parameters, and writes dx and the
     gradients; its operations are twice those of its forward pass, half of that without dx.
     """
+    if isinstance(layer, Together):
+        layer = layer.layers[0]
     if _does_nothing(layer):
         return Cost(0, 0)
     x, y = math.prod(x_shape), math.prod(y_shape)
@@ -128,7 +132,7 @@ def layer_backward_cost(
         flops, numbers = y * math.prod(layer.kernel_size), y + x
     elif isinstance(layer, L.AdaptiveAvgPool2d):
         flops, numbers = adaptive_taps(x_shape, y_shape), y + x
-    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d, NormReLU)):
+    elif isinstance(layer, (L.BatchNorm1d, L.BatchNorm2d)):
         flops = x * PER_ELEMENT["batch_norm_backward"]
     elif isinstance(layer, L.Dropout):
         flops, numbers, extra_bytes = x * PER_ELEMENT["dropout_backward"], 2 * x, x

@@ -16,7 +16,7 @@ from cnn_core.bench.roofline import Roofline, measure_roofline
 from cnn_core.bench.threads import using_threads
 from cnn_core.layers import Layer, Sequential
 from cnn_core.layers.inference import Fused
-from cnn_core.layers.together import NormReLU
+from cnn_core.layers.together import Together
 
 Shape = tuple[int, ...]
 
@@ -201,7 +201,7 @@ def _is_frame(layer: Layer) -> bool:
 
 
 def _kind(layer: Layer) -> str:
-    if isinstance(layer, (Fused, NormReLU)):
+    if isinstance(layer, (Fused, Together)):
         return "+".join(map(_kind, layer.layers))
     return type(layer).__name__
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn_core.layers import Layer, Sequential
 from cnn_core.layers.container import backward_through
-from cnn_core.layers.together import NormReLU
+from cnn_core.layers.together import Together
 
 Shape = tuple[int, ...]
 
@@ -139,7 +139,7 @@ def _what_runs(model: Layer) -> list[Layer]:
     layers = list(model.modules())
     together = [
         step for layer in layers if isinstance(layer, Sequential) for step in layer._steps
-        if isinstance(step, NormReLU)
+        if isinstance(step, Together)
     ]  # fmt: skip
     inside = {id(layer) for step in together for layer in step.layers}
     return [layer for layer in layers if id(layer) not in inside] + together

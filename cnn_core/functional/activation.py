@@ -66,6 +66,11 @@ def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _map_backward(activation.relu_backward, dy, y, "relu_backward", "y")
 
 
+def add(a: np.ndarray, b: np.ndarray, relu: bool = False) -> np.ndarray:
+    """``a + b`` on the library's threads, then `relu` if asked for; for arrays alike, not public."""
+    return _map_backward(activation.add, a, b, "add", "a", relu)
+
+
 def leaky_relu(x: np.ndarray, negative_slope: float = 0.01) -> np.ndarray:
     """Scale negative values down: ``y = x`` where ``x > 0``, else ``negative_slope * x``.
 

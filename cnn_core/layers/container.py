@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnn_core._memory import empty
+from cnn_core.functional.activation import add
 from cnn_core.layers._shapes import Shape, ShapeError, Step, explain
 from cnn_core.layers.base import Layer
 
@@ -141,10 +142,14 @@ class Residual(Container):
         self.shortcut = shortcut
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self.forward_relu(x, training, relu=False)
+
+    def forward_relu(self, x: np.ndarray, training: bool = False, *, relu: bool = True) -> np.ndarray:
+        """`forward` and the ReLU after it in one pass over memory; `backward` is that of the sum alone."""
         self.check_input(x)
         y = self.body.forward(x, training)
         skip = x if self.shortcut is None else self.shortcut.forward(x, training)
-        y = np.add(y, skip, out=empty(y.shape, y.dtype))
+        y = add(y, skip, relu)
         self.remember(training, y)
         return y
 
@@ -154,7 +159,7 @@ class Residual(Container):
         skip = dy
         if self.shortcut is not None:
             skip = backward_through(self.shortcut, dy, accumulate, need_dx)
-        return np.add(dx, skip, out=empty(dx.shape, dx.dtype)) if need_dx else None
+        return add(dx, skip) if need_dx else None
 
     def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
         output, last = self.body.trace(shape, before, steps)

@@ -7,30 +7,37 @@ import numpy as np
 from cnn_core.layers._shapes import Shape
 from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
+from cnn_core.layers.container import Residual, backward_through
 from cnn_core.layers.norm import BatchNorm2d
 from cnn_core.layers.pool import MaxPool2d
 
 
-class NormReLU(Layer):
-    """A BatchNorm2d and the ReLU after it as one step, which writes and reads their image batches once.
+class Together(Layer):
+    """A layer and the ReLU after it as one step, in which the layer's output is written once.
 
-    It holds nothing of its own: parameters, gradients and what backward needs are the BatchNorm2d's.
+    It holds nothing of its own: parameters, gradients and what backward needs are the two layers'.
     """
 
-    def __init__(self, norm: BatchNorm2d, relu: ReLU) -> None:
+    def __init__(self, first: BatchNorm2d | Residual, relu: ReLU) -> None:
         super().__init__()
-        self.layers = norm, relu
-        self.params, self.grads = norm.params, norm.grads
+        self.layers = first, relu
+        self.params, self.grads = first.params, first.grads
 
     @property
     def name(self) -> str:  # type: ignore[override]
         return "+".join(layer.name for layer in self.layers)
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        return self.layers[0].forward_relu(x, training)
+        first, relu = self.layers
+        y = first.forward_relu(x, training)
+        relu.remember(training, y, y)
+        return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
-        return self.layers[0].backward(dy, accumulate=accumulate, need_dx=need_dx)
+        first, relu = self.layers
+        if isinstance(first, Residual):
+            dy = relu.backward(dy)
+        return backward_through(first, dy, accumulate, need_dx)
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return self.layers[0].output_shape(input_shape)
@@ -41,14 +48,14 @@ def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
     A ReLU goes after the max pooling that follows it: the larger of two numbers stays the larger one, or
     becomes equal at zero where no gradient passes, and ReLU has a fraction of the numbers to go through. A
-    BatchNorm2d and the ReLU that is then next to it become one `NormReLU`.
+    BatchNorm2d or Residual and the ReLU that is then next to it run `Together`.
     """
     steps = list(layers)
     for i in range(len(steps) - 1):
         if type(steps[i]) is ReLU and type(steps[i + 1]) is MaxPool2d:
             steps[i], steps[i + 1] = steps[i + 1], steps[i]
     for i in range(len(steps) - 2, -1, -1):
-        norm, relu = steps[i : i + 2]
-        if type(norm) is BatchNorm2d and type(relu) is ReLU:
-            steps[i : i + 2] = [NormReLU(norm, relu)]
+        first, second = steps[i : i + 2]
+        if isinstance(second, ReLU) and type(second) is ReLU and type(first) in (BatchNorm2d, Residual):
+            steps[i : i + 2] = [Together(first, second)]  # type: ignore[arg-type]
     return tuple(steps)
