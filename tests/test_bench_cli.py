@@ -93,7 +93,7 @@ def test_layers_of_a_network_by_name(capsys):
     printed = capsys.readouterr().out
     assert "layers of digits, 2x1x8x8, float32, 1 thread" in printed
     rows = [line for line in printed.splitlines() if line.endswith(tuple("0123456789-")) and "x" in line]
-    assert any(row.startswith("0 Conv2d 2x1x8x8 forward") for row in rows)
+    assert any(row.startswith("0+1 Conv2d+ReLU 2x1x8x8 forward") for row in rows)
     assert any(row.startswith("9 Linear 2x64 backward") for row in rows)
 
 
@@ -170,7 +170,7 @@ def test_pictures_of_unknown_formats(tmp_path, capsys):
 def test_networks_that_do_not_take_the_images(trained, capsys):
     error = refused(capsys, "bench", "layers", trained, *QUICK, "--input-shape", "1,9,12")
     assert "expects 1024 inputs" in error
-    assert "--filter: none of 20 rows" in refused(
+    assert "--filter: none of 18 rows" in refused(
         capsys, "bench", "layers", "digits", *QUICK, "--filter", "?"
     )
 

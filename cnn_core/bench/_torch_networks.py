@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cnn_core import layers as L
+from cnn_core.layers.together import Together
 
 Call = Callable[[], Any]
 
@@ -40,6 +41,8 @@ def module_of(layer: L.Layer) -> nn.Module:
     NoTwinError
         If a layer is not one of this library.
     """
+    if isinstance(layer, Together):
+        return nn.Sequential(module_of(layer.layers[0]), nn.ReLU(inplace=True))
     module = _module(layer)
     state = {name: torch.from_numpy(np.array(value)) for name, value in layer.state_dict().items()}
     module.load_state_dict(state)

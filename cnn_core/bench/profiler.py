@@ -11,12 +11,11 @@ from cnn_core._checks import integer, real_number
 from cnn_core._threads import get_num_threads
 from cnn_core.bench.costs import Cost, layer_backward_cost, layer_cost
 from cnn_core.bench.measure import Timing, no_garbage_collection
-from cnn_core.bench.recorder import Call, Recorder
+from cnn_core.bench.recorder import Call, Recorder, kind_of
 from cnn_core.bench.roofline import Roofline, measure_roofline
 from cnn_core.bench.threads import using_threads
 from cnn_core.layers import Layer, Sequential
 from cnn_core.layers.inference import Fused
-from cnn_core.layers.together import Together
 
 Shape = tuple[int, ...]
 
@@ -200,18 +199,12 @@ def _is_frame(layer: Layer) -> bool:
     return isinstance(layer, Sequential) and not isinstance(layer, Fused)
 
 
-def _kind(layer: Layer) -> str:
-    if isinstance(layer, (Fused, Together)):
-        return "+".join(map(_kind, layer.layers))
-    return type(layer).__name__
-
-
 def _row(call: Call, training: bool) -> LayerProfile:
     layer, shapes = call.layer, (call.x_shape, call.y_shape, call.itemsize)
     backward = call.backward_seconds
     return LayerProfile(
         layer.name,
-        _kind(layer),
+        kind_of(layer),
         call.x_shape,
         call.y_shape,
         Timing.of(call.forward_seconds),

@@ -10,6 +10,7 @@ import numpy as np
 
 from cnn_core.layers import Layer, Sequential
 from cnn_core.layers.container import backward_through
+from cnn_core.layers.inference import Fused
 from cnn_core.layers.together import Together
 
 Shape = tuple[int, ...]
@@ -143,3 +144,10 @@ def _what_runs(model: Layer) -> list[Layer]:
     ]  # fmt: skip
     inside = {id(layer) for step in together for layer in step.layers}
     return [layer for layer in layers if id(layer) not in inside] + together
+
+
+def kind_of(layer: Layer) -> str:
+    """The layer's class; of layers that run as one, theirs."""
+    if isinstance(layer, (Fused, Together)):
+        return "+".join(map(kind_of, layer.layers))
+    return type(layer).__name__

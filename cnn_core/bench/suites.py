@@ -13,7 +13,7 @@ from cnn_core.bench.kernels import OPS
 from cnn_core.bench.measure import Contender, Effort, Timing, take_turns
 from cnn_core.bench.peers import Peer
 from cnn_core.bench.profiler import profile
-from cnn_core.bench.recorder import Call, Recorder
+from cnn_core.bench.recorder import Call, Recorder, kind_of
 from cnn_core.bench.results import OURS, Row
 from cnn_core.bench.threads import using_threads
 from cnn_core.layers import Container, Sequential
@@ -223,7 +223,7 @@ def _both_passes(call: Call, chosen: set[str], settings: Settings, threads: int)
         of_peer = peer.layer(layer, x, some_dy, call.need_dx)
         forwards += of_peer[0]
         backwards += of_peer[1]
-    names = _names(layer.name, type(layer).__name__, call.x_shape)
+    names = _names(layer.name, kind_of(layer), call.x_shape)
     if names[0] in chosen:
         times = settings.measure(lambda: layer.forward(x, True), forwards, threads)
         yield Row(names[0], threads, times, layer_cost(layer, *shapes))
@@ -239,7 +239,7 @@ def _leaves(recorder: Recorder) -> list[Call]:
 
 
 def _row_names(call: Call) -> list[str]:
-    forward, backward = _names(call.layer.name, type(call.layer).__name__, call.x_shape)
+    forward, backward = _names(call.layer.name, kind_of(call.layer), call.x_shape)
     return [forward, backward] if call.backward_seconds else [forward]
 
 

@@ -49,15 +49,31 @@ def conv2d(
 
     Source: *Deep Learning from Scratch*, 7.2.
     """
+    return conv2d_relu(x, weight, bias, stride, padding, dilation, groups, relu=False)
+
+
+def conv2d_relu(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    relu: bool = True,
+) -> np.ndarray:
+    """`relu` of `conv2d` in one pass; not public."""
     x, weight, g = arguments("conv2d", x, weight, stride, padding, dilation, groups)
     filters = weight.shape[0]
     if bias is not None:
         bias = as_vector(bias, "conv2d: bias", filters, x)
     y = empty(checked_size((x.shape[0], filters, *g.out), "conv2d: result"), x.dtype)
     if y.size and x.size:
-        _convolve(with_extra(x, g), _packed(weight, g), bias, y, g)
+        _convolve(with_extra(x, g), _packed(weight, g), bias, y, g, relu)
     elif y.size:  # no channels, or windows of nothing but padding: a sum over nothing
-        y[...] = 0 if bias is None else bias[:, None, None]
+        sums = np.zeros(filters, x.dtype) if bias is None else bias
+        y[...] = (np.maximum(sums, 0) if relu else sums)[:, None, None]
     return y
 
 

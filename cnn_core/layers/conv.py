@@ -7,6 +7,7 @@ import numpy as np
 from cnn_core import functional as F
 from cnn_core import init as initial
 from cnn_core._checks import Pair, integer, one_of, pair
+from cnn_core.functional.convolution import conv2d_relu
 from cnn_core.layers._parameter import Parameter
 from cnn_core.layers._shapes import Shape, ShapeError
 from cnn_core.layers._window import WindowLayer, brief
@@ -92,8 +93,13 @@ class Conv2d(WindowLayer):
             self.add_param("bias", initial.zeros((self.out_channels,), dtype=dtype))
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self.forward_relu(x, training, relu=False)
+
+    def forward_relu(self, x: np.ndarray, training: bool = False, *, relu: bool = True) -> np.ndarray:
+        """`forward` and the ReLU after it in one pass over memory; `backward` is that of the convolution."""
         self.check_input(x)
-        y = F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        geometry = self.stride, self.padding, self.dilation, self.groups
+        y = conv2d_relu(x, self.weight, self.bias, *geometry, relu=relu)
         self.remember(training, y, x)
         return y
 

@@ -8,6 +8,7 @@ from cnn_core.layers._shapes import Shape
 from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
 from cnn_core.layers.container import Residual, backward_through
+from cnn_core.layers.conv import Conv2d
 from cnn_core.layers.norm import BatchNorm2d
 from cnn_core.layers.pool import MaxPool2d
 
@@ -18,7 +19,7 @@ class Together(Layer):
     It holds nothing of its own: parameters, gradients and what backward needs are the two layers'.
     """
 
-    def __init__(self, first: BatchNorm2d | Residual, relu: ReLU) -> None:
+    def __init__(self, first: Conv2d | BatchNorm2d | Residual, relu: ReLU) -> None:
         super().__init__()
         self.layers = first, relu
         self.params, self.grads = first.params, first.grads
@@ -35,7 +36,7 @@ class Together(Layer):
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
         first, relu = self.layers
-        if isinstance(first, Residual):
+        if not isinstance(first, BatchNorm2d):  # which goes back through both
             dy = relu.backward(dy)
         return backward_through(first, dy, accumulate, need_dx)
 
@@ -43,12 +44,16 @@ class Together(Layer):
         return self.layers[0].output_shape(input_shape)
 
 
+_CAN_DO_RELU = (Conv2d, BatchNorm2d, Residual)
+_FORWARDS = tuple(kind.forward for kind in _CAN_DO_RELU)  # a subclass with its own is left alone
+
+
 def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     """The layers as they are run, with the same outputs and gradients.
 
     A ReLU goes after the max pooling that follows it: the larger of two numbers stays the larger one, or
     becomes equal at zero where no gradient passes, and ReLU has a fraction of the numbers to go through. A
-    BatchNorm2d or Residual and the ReLU that is then next to it run `Together`.
+    Conv2d, BatchNorm2d or Residual and the ReLU that is then next to it run `Together`.
     """
     steps = list(layers)
     for i in range(len(steps) - 1):
@@ -56,6 +61,6 @@ def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             steps[i], steps[i + 1] = steps[i + 1], steps[i]
     for i in range(len(steps) - 2, -1, -1):
         first, second = steps[i : i + 2]
-        if isinstance(second, ReLU) and type(second) is ReLU and type(first) in (BatchNorm2d, Residual):
-            steps[i : i + 2] = [Together(first, second)]  # type: ignore[arg-type]
+        if type(second) is ReLU and isinstance(first, _CAN_DO_RELU) and type(first).forward in _FORWARDS:
+            steps[i : i + 2] = [Together(first, second)]
     return tuple(steps)
