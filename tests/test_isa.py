@@ -28,7 +28,7 @@ def run(level: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_level_agrees_with_the_reference(level: str) -> None:
+def test_level_agrees_with_the_reference_and_trains_to_the_same_bits_on_any_threads(level: str) -> None:
     result = run(level, str(TESTS / "isa_check.py"), level)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith(f"{level}: ")
