@@ -26,19 +26,55 @@ ALWAYS_INLINE void TYPED(outer_tile)(const int rows, const int vectors, const RE
             ((UNALIGNED *)(y + m * y_stride))[v] = sum[m][v];
 }
 
-/* Fewer columns than a vector has lanes. */
-static void TYPED(outer_columns)(int rows, const REAL *a, const REAL *x, const ptrdiff_t *offset,
-                                 ptrdiff_t n_k, const REAL *bias, REAL *y, ptrdiff_t y_stride,
-                                 ptrdiff_t n_q)
+/* Fewer columns than a vector has lanes: some steps at a time, they are copied to where a whole vector
+   can be read. Adds to y unless `begins`. */
+#define NARROW_STEPS 64
+
+ALWAYS_INLINE void TYPED(narrow_tile)(const int rows, const REAL *a, const VECTOR *columns, ptrdiff_t steps,
+                                      int begins, const REAL *bias, REAL *y, ptrdiff_t y_stride,
+                                      ptrdiff_t n_q)
 {
-    for (int m = 0; m < rows; m++)
-        for (ptrdiff_t q = 0; q < n_q; q++) {
-            REAL sum = bias ? bias[m] : 0;
-            for (ptrdiff_t k = 0; k < n_k; k++)
-                sum += a[k * rows + m] * x[offset[k] + q];
-            y[m * y_stride + q] = sum;
-        }
+    VECTOR sum[OUTER_ROWS];
+    UNROLLED for (int m = 0; m < rows; m++) {
+        sum[m] = (VECTOR){0} + (bias ? bias[m] : 0);
+        if (!begins)
+            copy_row(&sum[m], y + m * y_stride, n_q * sizeof(REAL));
+    }
+    for (ptrdiff_t k = 0; k < steps; k++, a += rows)
+        UNROLLED for (int m = 0; m < rows; m++)
+            sum[m] += a[m] * columns[k];
+    UNROLLED for (int m = 0; m < rows; m++)
+        copy_row(y + m * y_stride, &sum[m], n_q * sizeof(REAL));
 }
+
+#define NARROW_CASE(ROWS)                                                                         \
+    case ROWS:                                                                                    \
+        TYPED(narrow_tile)(ROWS, a + m * n_k + k * ROWS, columns, steps, k == 0,                   \
+                           bias ? bias + m : NULL, y + m * y_stride, y_stride, n_q);               \
+        break;
+
+static void TYPED(outer_narrow)(const REAL *a, const REAL *x, const ptrdiff_t *offset, ptrdiff_t n_k,
+                                const REAL *bias, REAL *y, ptrdiff_t y_stride, ptrdiff_t n_m,
+                                ptrdiff_t n_q)
+{
+    VECTOR columns[NARROW_STEPS];
+    memset(columns, 0, sizeof columns);
+    for (ptrdiff_t k = 0; k == 0 || k < n_k; k += NARROW_STEPS) {
+        const ptrdiff_t steps = n_k - k < NARROW_STEPS ? n_k - k : NARROW_STEPS;
+        for (ptrdiff_t i = 0; i < steps; i++)
+            copy_row(&columns[i], x + offset[k + i], n_q * sizeof(REAL));
+        for (ptrdiff_t m = 0; m < n_m; m += OUTER_ROWS)
+            switch (n_m - m < OUTER_ROWS ? (int)(n_m - m) : OUTER_ROWS) {
+                NARROW_CASE(1)
+                NARROW_CASE(2)
+                NARROW_CASE(3)
+                NARROW_CASE(4)
+                NARROW_CASE(5)
+                NARROW_CASE(6)
+            }
+    }
+}
+#undef NARROW_CASE
 
 #define OUTER_CASE(ROWS)                                                                          \
     case ROWS:                                                                                    \
@@ -72,18 +108,19 @@ static void TYPED(outer_product)(const REAL *a, const REAL *x, const ptrdiff_t *
                                  ptrdiff_t n_m, ptrdiff_t n_q)
 {
     ptrdiff_t q = 0;
+    if (n_q < LANES) {
+        TYPED(outer_narrow)(a, x, offset, n_k, bias, y, y_stride, n_m, n_q);
+        return;
+    }
     while (q < n_q) {
         int vectors = n_q - q > LANES && n_q >= 2 * LANES ? 2 : 1;
-        if (n_q >= LANES && n_q - q < vectors * LANES)
+        if (n_q - q < vectors * LANES)
             q = n_q - vectors * LANES;
         for (ptrdiff_t m = 0; m < n_m; m += OUTER_ROWS) {
             int rows = n_m - m < OUTER_ROWS ? (int)(n_m - m) : OUTER_ROWS;
             const REAL *panel = a + m * n_k, *panel_bias = bias ? bias + m : NULL;
             REAL *to = y + m * y_stride + q;
-            if (n_q < LANES)
-                TYPED(outer_columns)(rows, panel, x, offset, n_k, panel_bias, to, y_stride, n_q);
-            else
-                TYPED(outer_panel)(rows, vectors, panel, x + q, offset, n_k, panel_bias, to, y_stride);
+            TYPED(outer_panel)(rows, vectors, panel, x + q, offset, n_k, panel_bias, to, y_stride);
         }
         q += vectors * LANES;
     }
