@@ -29,8 +29,8 @@ def winograd_pays(weight: tuple[int, ...], dtype: np.dtype, g: Geometry) -> bool
 
     It is for float32 and for 3x3 filters at stride 1. A quarter of the multiplications is left, but each
     channel and filter has to be transformed, and tiles of 4x4 pixels overhang small outputs. Forward on one
-    thread, as fast as the direct sum times 3.9 with 64 channels and filters, 2.9 with 32, 2.0 with 16, 1.3 with
-    12, 0.7 with 8, 0.3 with 4; with 64 and outputs of 2x2 pixels still 3.7 (AVX-512; a little more with AVX2;
+    thread, its speed over the direct sum's is 3.9 with 64 channels and filters, 2.9 with 32, 2.0 with 16, 1.3
+    with 12, 0.7 with 8, 0.3 with 4; with 64 and outputs of 2x2 pixels still 3.7 (AVX-512; more with AVX2;
     backward much the same). docs/performance.md says how to measure it.
     """
     in_tiles = 16 * (-(-g.out[0] // 4)) * (-(-g.out[1] // 4))
