@@ -53,7 +53,7 @@ cdef struct Job:
     double eps
     bint training
     bint relu
-    const double *gate     # (5, C): weight, bias, mean, var, rstd of the forward pass whose ReLU gates dy; or NULL
+    const double *gate     # (5, C): weight, bias, mean, var, rstd going forward, if ReLU gates dy; or NULL
 
 
 cdef inline Py_ssize_t _begin(const Job *job, Py_ssize_t block) noexcept nogil:
@@ -288,7 +288,7 @@ cdef inline void _affine(
     const real *restrict gate_slope, const real *restrict gate_shift, bint relu,
     Py_ssize_t n, bint with_dy
 ) noexcept nogil:
-    """out = (x - centre) * slope + shift (+ dy * scale), a channel in each lane; relu is ReLU's, or its gate."""
+    """out = (x - centre) * slope + shift (+ dy * scale), a channel in each lane; then ReLU, or its gate."""
     cdef Py_ssize_t i
     cdef real value, deviation
     for i in range(n):
@@ -442,7 +442,7 @@ def batch_norm_backward(
     double[::1] dbias,             # OUT  (C,)
     double[:, :, ::1] parts,       # OUT  (C, n_blocks, 2): scratch
     bint training,
-    const double[:, ::1] gate,     # IN   (5, C): weight, bias, mean, var, rstd going forward with ReLU; or None
+    const double[:, ::1] gate,     # IN   (5, C): weight, bias, mean, var, rstd going forward, or None
     int n_threads,
 ):
     """Fill the gradients; without ``training`` the statistics are constants (and ``gate`` is None)."""

@@ -2,10 +2,10 @@
 
     dweight[f, k] = sum over images and pixels q of dy[f][q] * plane[offset[k] + q]
 
-in the planes of convolution.pxd. A band of an image's rows at a time, dy gets its filters side by side
-and ``taps_product`` (simd/taps.h) adds to the sums of all taps. Where a group has too few filters to
+A band of an image's rows at a time, dy gets its filters side by side, and ``taps_product`` (simd/taps.h)
+adds to the sums of all taps, reading the padded image as it lies. Where a group has too few filters to
 fill a vector (depthwise convolution), dy keeps its planes, with zeros in the columns that those of the
-input have beyond the output's, and ``dot_product`` (simd/tiles.h) adds over pixels.
+input (convolution.pxd) have beyond the output's, and ``dot_product`` (simd/tiles.h) adds over pixels.
 
 Bands are added up in shards that depend on the shapes alone, and the shards in their order.
 
@@ -41,6 +41,8 @@ cdef struct Job:
     void *partial                       # (n_shards, F, K), filters side by side (n_shards, groups, K, lanes)
     Py_ssize_t partial_numbers          # of one shard
     Py_ssize_t n_blocks                 # vectors that a group's filters fill; 0: pixels side by side
+    Shape padded                        # filters side by side: as if at stride 1, so the planes are the image
+    Py_ssize_t padded_rows              # of a band
     const Py_ssize_t *offset            # (K,)
     Py_ssize_t K
     Py_ssize_t n_bands, band_rows       # an image's rows, cut
@@ -98,10 +100,10 @@ cdef inline void _add_filters_side_by_side(
     cdef const real *dy = <const real *> job.dy + (n * s.F * s.OH + row) * s.OW
     cdef real *dy_lanes = scratch + job.planes_numbers
     if job.planes_numbers:
-        copy_planes(s, planes, row, job.band_rows, job.width, scratch)
+        copy_planes(&job.padded, planes, row * s.sh, job.padded_rows, job.width, scratch)
         planes = scratch
     else:
-        planes += row * s.W
+        planes += row * s.sh * s.W
     for g in range(s.groups):
         for b in range(job.n_blocks):
             planes_to_channels(
@@ -109,8 +111,9 @@ cdef inline void _add_filters_side_by_side(
                 n_rows * s.OW, s.OW, 0, s.F * s.OH * s.OW, dy_lanes + b * block,
             )
         taps_product(
-            planes + g * job.group_planes, job.width, job.offset, job.K, <const real *> dy_lanes, block,
-            n_rows, s.OW, job.n_blocks, partial + g * job.K * job.n_blocks * lanes,
+            planes + g * job.group_planes, s.sh * job.width, s.sw, job.offset, job.K,
+            <const real *> dy_lanes, block, n_rows, s.OW, job.n_blocks,
+            partial + g * job.K * job.n_blocks * lanes,
         )
 
 
@@ -181,26 +184,33 @@ def conv2d_backward_weight(
     if fills_lanes(s.F // groups, sizeof(real)):
         job.n_blocks = blocks_for(s.F // groups, sizeof(real))
 
-    job.width = s.OW + reach(s.KW, sw, dw)
-    job.n_bands = max(1, s.OH * job.width // PIXELS_AT_ONCE, SHARDS // s.N)
+    job.n_bands = max(1, s.OH * (s.OW + reach(s.KW, sw, dw)) // PIXELS_AT_ONCE, SHARDS // s.N)
     job.band_rows = (s.OH - 1) // min(job.n_bands, s.OH) + 1
     job.n_bands = (s.OH - 1) // job.band_rows + 1
     job.n_units = s.N * job.n_bands
     job.n_shards = min(SHARDS, job.n_units)
-    job.plane = (job.band_rows + reach(s.KH, sh, dh)) * job.width
-    job.n_pixels = (job.band_rows - 1) * job.width + s.OW
     job.at_once = 1
-    if job.n_blocks and sh == 1 and sw == 1 and ph == 0 and pw == 0:
-        job.plane = s.H * s.W           # the width is W itself
-    job.group_planes = s.C // groups * planes_along(s.KH, sh, dh) * planes_along(s.KW, sw, dw) * job.plane
-    job.planes_numbers = groups * job.group_planes
     if job.n_blocks:
-        if sh == 1 and sw == 1 and ph == 0 and pw == 0:
-            job.planes_numbers = 0
-        job.planes_numbers = (job.planes_numbers + 15) // 16 * 16
+        job.padded = s[0]
+        job.padded.sh = job.padded.sw = 1
+        job.padded_rows = (job.band_rows - 1) * sh + 1
+        job.width = (s.OW - 1) * sw + 1 + (s.KW - 1) * dw
+        job.plane = (job.padded_rows + (s.KH - 1) * dh) * job.width
+        job.planes_numbers = (s.C * job.plane + 15) // 16 * 16
+        if ph == 0 and pw == 0:
+            job.width, job.plane, job.planes_numbers = s.W, s.H * s.W, 0
+        job.group_planes = s.C // groups * job.plane
         unit_numbers = job.n_blocks * job.band_rows * s.OW * lanes
         job.partial_numbers = groups * job.K * job.n_blocks * lanes
     else:
+        job.padded = s[0]
+        job.width = s.OW + reach(s.KW, sw, dw)
+        job.plane = (job.band_rows + reach(s.KH, sh, dh)) * job.width
+        job.n_pixels = (job.band_rows - 1) * job.width + s.OW
+        job.group_planes = (
+            s.C // groups * planes_along(s.KH, sh, dh) * planes_along(s.KW, sw, dw) * job.plane
+        )
+        job.planes_numbers = groups * job.group_planes
         job.at_once = min(max(1, PIXELS_AT_ONCE // job.n_pixels), (job.n_units - 1) // job.n_shards + 1)
         unit_numbers = s.F * job.n_pixels
         job.partial_numbers = s.F * job.K
@@ -215,7 +225,7 @@ def conv2d_backward_weight(
     cdef real *scratch = <real *> (offset + (job.K + 7) // 8 * 8)
     job.partial, job.offset = scratch + n_threads * worker_numbers, offset
     with nogil:
-        tap_offsets(s, job.width, job.plane, offset)
+        tap_offsets(&job.padded, job.width, job.plane, offset)
         parallel_for(
             <task> &_shards[real], &job, job.n_shards, 1,
             scratch, worker_numbers * sizeof(real), n_threads,

@@ -21,12 +21,12 @@ cdef extern from "taps.h" nogil:
         Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, double *y,
     ) noexcept
     void taps_product_f32(
-        const float *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k,
+        const float *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, Py_ssize_t n_k,
         const float *dy, Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels,
         Py_ssize_t n_blocks, float *dw,
     ) noexcept
     void taps_product_f64(
-        const double *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k,
+        const double *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, Py_ssize_t n_k,
         const double *dy, Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels,
         Py_ssize_t n_blocks, double *dw,
     ) noexcept
@@ -67,10 +67,11 @@ cdef inline void channels_to_planes(
 
 
 cdef inline void taps_product(
-    const real *x, Py_ssize_t x_row, const Py_ssize_t *offset, Py_ssize_t n_k, const real *dy,
+    const real *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, Py_ssize_t n_k,
+    const real *dy,
     Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels, Py_ssize_t n_blocks, real *dw,
 ) noexcept nogil:
     if real is float:
-        taps_product_f32(x, x_row, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)
+        taps_product_f32(x, x_row, x_step, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)
     else:
-        taps_product_f64(x, x_row, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)
+        taps_product_f64(x, x_row, x_step, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)

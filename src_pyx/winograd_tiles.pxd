@@ -80,8 +80,8 @@ cdef inline Py_ssize_t rows_of_chunk(const Tiles *s, Py_ssize_t chunk) noexcept 
 
 
 # Rows h ... h + n_rows of an image's block of channels: (n_rows, width, lane), zero outside the image.
-# What is right and left of the image is not touched. The same rows of the next image, `image` numbers on, will
-# be wanted next.
+# What is right and left of the image is not touched. The same rows of the next image, `image` numbers on,
+# will be wanted next.
 cdef inline void _load_rows(
     const float *x, Py_ssize_t n_channels, Py_ssize_t H, Py_ssize_t W, Py_ssize_t h, Py_ssize_t n_rows,
     Py_ssize_t width, Py_ssize_t image, float *pixels,

@@ -1,6 +1,6 @@
 /* The register tile of a convolution's weight gradient, with filters side by side.
 
-       w[k][f] += sum over q of x[offset[k] + q] * dy[q][f]
+       w[k][f] += sum over q of x[offset[k] + q * step] * dy[q][f]
 
                      dy[q]: 2 vectors of filters      one step q: load 2 vectors of dy, broadcast one
                         +--------+--------+           number for each of TAP_ROWS taps k,
@@ -11,7 +11,8 @@
            | . |        | ...    | ...    |           from channels.h.
            +---+        +--------+--------+
 
-   No sum over the lanes of a vector is needed, and no pixel is computed to be thrown away. */
+   No sum over the lanes of a vector is needed, no pixel is computed to be thrown away, and at a stride
+   the image needs no splitting: numbers of x are read one by one anyway. */
 
 #ifndef CNN_CORE_TAPS_H
 #define CNN_CORE_TAPS_H

@@ -3,8 +3,8 @@
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
 
 ALWAYS_INLINE void TYPED(tap_tile)(const int rows, const int vectors, const REAL *x, ptrdiff_t x_row,
-                                   const ptrdiff_t *offset, const REAL *dy, ptrdiff_t dy_block,
-                                   ptrdiff_t n_rows, ptrdiff_t n_pixels, REAL *dw, ptrdiff_t dw_row)
+                                   ptrdiff_t x_step, const ptrdiff_t *offset, const REAL *dy,
+                                   ptrdiff_t dy_block, ptrdiff_t n_rows, ptrdiff_t n_pixels, REAL *dw, ptrdiff_t dw_row)
 {
     VECTOR sum[TAP_ROWS][2];
     UNROLLED for (int k = 0; k < rows; k++)
@@ -14,7 +14,7 @@ ALWAYS_INLINE void TYPED(tap_tile)(const int rows, const int vectors, const REAL
         const REAL *tap[TAP_ROWS];
         UNROLLED for (int k = 0; k < rows; k++)
             tap[k] = x + offset[k];
-        for (ptrdiff_t q = 0; q < n_pixels; q++, dy += LANES) {
+        for (ptrdiff_t q = 0; q < n_pixels * x_step; q += x_step, dy += LANES) {
             VECTOR dy0 = *(const UNALIGNED *)dy, dy1 = dy0;
             if (vectors > 1)
                 dy1 = *(const UNALIGNED *)(dy + dy_block);
@@ -33,15 +33,15 @@ ALWAYS_INLINE void TYPED(tap_tile)(const int rows, const int vectors, const REAL
 #define TAP_CASE(ROWS)                                                                            \
     case ROWS:                                                                                    \
         if (vectors == 2)                                                                         \
-            TYPED(tap_tile)(ROWS, 2, x, x_row, offset, dy, dy_block, n_rows, n_pixels, dw, dw_row); \
+            TYPED(tap_tile)(ROWS, 2, x, x_row, x_step, offset, dy, dy_block, n_rows, n_pixels, dw, dw_row); \
         else                                                                                      \
-            TYPED(tap_tile)(ROWS, 1, x, x_row, offset, dy, dy_block, n_rows, n_pixels, dw, dw_row); \
+            TYPED(tap_tile)(ROWS, 1, x, x_row, x_step, offset, dy, dy_block, n_rows, n_pixels, dw, dw_row); \
         break;
 
 /* dw (k, filters in whole blocks) += the sums over n_rows rows of n_pixels pixels: rows of x lie x_row
-   apart, dy is (block of filters, row, pixel, lane), blocks dy_block apart. */
-static void TYPED(taps_product)(const REAL *x, ptrdiff_t x_row, const ptrdiff_t *offset, ptrdiff_t n_k,
-                                const REAL *dy, ptrdiff_t dy_block, ptrdiff_t n_rows, ptrdiff_t n_pixels,
+   apart, pixels x_step; dy is (block of filters, row, pixel, lane), blocks dy_block apart. */
+static void TYPED(taps_product)(const REAL *x, ptrdiff_t x_row, ptrdiff_t x_step, const ptrdiff_t *offset,
+                                ptrdiff_t n_k, const REAL *dy, ptrdiff_t dy_block, ptrdiff_t n_rows, ptrdiff_t n_pixels,
                                 ptrdiff_t n_blocks, REAL *dw)
 {
     const ptrdiff_t dw_row = n_blocks * LANES, n_tiles = (n_k + TAP_ROWS - 1) / TAP_ROWS;
