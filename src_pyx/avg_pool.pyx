@@ -213,25 +213,51 @@ cdef inline Py_ssize_t _to(Py_ssize_t o, Py_ssize_t size, Py_ssize_t n) noexcept
     return ((o + 1) * size + n - 1) / n
 
 
+cdef inline void _adaptive_row(
+    const Job *job, const real *x, Py_ssize_t n_rows, real *y, double *columns
+) noexcept nogil:
+    """One row of windows over the rows of x: as many windows at a time as COLUMNS columns have room for."""
+    cdef Py_ssize_t ox = 0, end, left, right, width, iy, i
+    cdef double total
+    while ox < job.ow:
+        left, end = _from(ox, job.w, job.ow), ox + 1
+        while end < job.ow and _to(end, job.w, job.ow) <= left + COLUMNS:
+            end += 1
+        width = _to(end - 1, job.w, job.ow) - left
+        if width > COLUMNS:
+            total = 0
+            for iy in range(n_rows):
+                total += sum_of(x + iy * job.w + left, width)
+            y[ox] = <real> (total / (n_rows * width))
+        else:
+            memset(columns, 0, width * sizeof(double))
+            for iy in range(n_rows):
+                for i in range(width):
+                    columns[i] += x[iy * job.w + left + i]
+            for ox in range(ox, end):
+                total = 0
+                right = _to(ox, job.w, job.ow)
+                for i in range(_from(ox, job.w, job.ow), right):
+                    total += columns[i - left]
+                y[ox] = <real> (total / (n_rows * (right - _from(ox, job.w, job.ow))))
+        ox = end
+
+
 cdef void _adaptive_planes(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t plane, oy, ox, iy, top, bottom, left, right
+    cdef Py_ssize_t plane, oy, top
     cdef const real *x
     cdef real *y
-    cdef double total
+    cdef double columns[COLUMNS]
+    cdef double share = 1 / <double> (job.h * job.w)
     for plane in range(first, last):
         x = <const real *> job.source + plane * job.h * job.w
         y = <real *> job.target + plane * job.oh * job.ow
         if job.oh == 1 and job.ow == 1:
-            y[0] = <real> (sum_of(x, job.h * job.w) / (job.h * job.w))
+            y[0] = <real> (sum_of(x, job.h * job.w) * share)
             continue
         for oy in range(job.oh):
-            top, bottom = _from(oy, job.h, job.oh), _to(oy, job.h, job.oh)
-            for ox in range(job.ow):
-                left, right = _from(ox, job.w, job.ow), _to(ox, job.w, job.ow)
-                total = 0
-                for iy in range(top, bottom):
-                    total += sum_of(x + iy * job.w + left, right - left)
-                y[oy * job.ow + ox] = <real> (total / ((bottom - top) * (right - left)))
+            top = _from(oy, job.h, job.oh)
+            _adaptive_row(job, x + top * job.w, _to(oy, job.h, job.oh) - top, y + oy * job.ow, columns)
 
 
 cdef void _adaptive_planes_backward(

@@ -19,10 +19,12 @@ Every element of losses and dx is written. Nothing overflows: the maximum is sub
 
 from libc.math cimport log
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from lanes cimport LANES, Samples, gather, lane_maxima, scatter
+from lanes cimport LANES, Samples, are_rows, gather, grain, lane_maxima, n_items, scatter
 from vector_math cimport exp
+from vector_sums cimport largest_of, sum_of
 
 import_kernel_api()
 
@@ -70,7 +72,7 @@ cdef inline void _targets_of_probabilities(const Job *job, Py_ssize_t tile, real
             q[c * LANES + j] = (q[c * LANES + j] * keep + share) * w[c]
 
 
-cdef void _cross_entropy(const Job *job, Py_ssize_t first, Py_ssize_t last, real *z) noexcept nogil:
+cdef void _lanes(const Job *job, Py_ssize_t first, Py_ssize_t last, real *z) noexcept nogil:
     cdef Py_ssize_t tile, c, j, classes = job.samples.classes
     cdef real *q = z + classes * LANES
     cdef real m[LANES]
@@ -107,6 +109,54 @@ cdef void _cross_entropy(const Job *job, Py_ssize_t first, Py_ssize_t last, real
             scatter(&job.samples, tile, z, <real *> job.dx)
 
 
+cdef inline void _targets_of_row(const Job *job, Py_ssize_t sample, real *q) noexcept nogil:
+    """Fill ``q`` (classes,) of a sample whose label is not ignored."""
+    cdef Py_ssize_t c, classes = job.samples.classes
+    cdef const real *w = <const real *> job.weight
+    cdef const real *p
+    cdef real keep = <real> (1 - job.smoothing), share = <real> (job.smoothing / classes)
+    if job.probabilities is NULL:
+        for c in range(classes):
+            q[c] = <real> (job.smoothing / classes * w[c])
+        q[job.labels[sample]] += <real> ((1 - job.smoothing) * w[job.labels[sample]])
+    else:
+        p = <const real *> job.probabilities + sample * classes
+        for c in range(classes):
+            q[c] = (p[c] * keep + share) * w[c]
+
+
+cdef void _rows(const Job *job, Py_ssize_t first, Py_ssize_t last, real *z) noexcept nogil:
+    """One sample at a time."""
+    cdef Py_ssize_t sample, c, classes = job.samples.classes
+    cdef real *q = z + classes
+    cdef const real *x
+    cdef real *dx
+    cdef real largest, share, scale = <real> job.scale
+    cdef double total, mass, dot
+    for sample in range(first, last):
+        x = <const real *> job.x + sample * classes
+        dx = NULL if job.dx is NULL else <real *> job.dx + sample * classes
+        if job.probabilities is NULL and job.labels[sample] == job.ignore_index:
+            job.losses[sample] = 0
+            if dx is not NULL:
+                memset(dx, 0, classes * sizeof(real))
+            continue
+        _targets_of_row(job, sample, q)
+        largest = largest_of(x, classes)
+        for c in range(classes):
+            z[c] = <real> 0 if q[c] == 0 else q[c] * (x[c] - largest)
+        dot = sum_of(z, classes)
+        mass = sum_of(q, classes)
+        for c in range(classes):
+            z[c] = exp(x[c] - largest)
+        total = sum_of(z, classes)
+        job.losses[sample] = mass * log(total) - dot
+        if dx is not NULL:
+            share = <real> (mass / total)
+            for c in range(classes):
+                dx[c] = scale * (z[c] * share - q[c])
+
+
 def of_labels(
     const real[:, :, ::1] x, const int64_t[::1] labels, const real[::1] weight,
     double[::1] losses, real[:, :, ::1] dx, real[:, ::1] scratch,
@@ -119,11 +169,10 @@ def of_labels(
     )
     if dx is not None:
         job.dx = &dx[0, 0, 0]
+    cdef task run = <task> &_rows[real] if are_rows(&job.samples) else <task> &_lanes[real]
     with nogil:
-        parallel_for(
-            <task> &_cross_entropy[real], &job, (job.samples.count - 1) // LANES + 1,
-            1 + 512 // job.samples.classes, &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads,
-        )
+        parallel_for(run, &job, n_items(&job.samples), grain(&job.samples),
+                     &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads)
 
 
 def of_probabilities(
@@ -138,8 +187,7 @@ def of_probabilities(
     )
     if dx is not None:
         job.dx = &dx[0, 0, 0]
+    cdef task run = <task> &_rows[real] if are_rows(&job.samples) else <task> &_lanes[real]
     with nogil:
-        parallel_for(
-            <task> &_cross_entropy[real], &job, (job.samples.count - 1) // LANES + 1,
-            1 + 512 // job.samples.classes, &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads,
-        )
+        parallel_for(run, &job, n_items(&job.samples), grain(&job.samples),
+                     &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads)

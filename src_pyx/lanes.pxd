@@ -1,4 +1,4 @@
-"""Sixteen samples of an array (outer, classes, inner) side by side. Declarations and inline helpers only.
+"""Samples of an array (outer, classes, inner): rows, or sixteen side by side. Inline helpers only.
 
 A tile is a block (classes, LANES): the classes of LANES consecutive samples, a sample being one pair
 (outer, inner). Lanes beyond the last sample hold zeros and are never written back.
@@ -13,6 +13,21 @@ cdef struct Samples:
     Py_ssize_t count      # outer * inner
     Py_ssize_t classes
     Py_ssize_t inner
+
+
+cdef inline bint are_rows(const Samples *s) noexcept nogil:
+    """Whether the classes of a sample are contiguous, and enough for vectors of their own."""
+    return s.inner == 1 and s.classes >= 2 * LANES
+
+
+cdef inline Py_ssize_t n_items(const Samples *s) noexcept nogil:
+    """How many rows there are, or tiles."""
+    return s.count if are_rows(s) else (s.count - 1) // LANES + 1
+
+
+cdef inline Py_ssize_t grain(const Samples *s) noexcept nogil:
+    """So many of them are worth a thread."""
+    return 1 + (8192 if are_rows(s) else 8192 // LANES) // s.classes
 
 
 cdef inline Py_ssize_t sample_offset(const Samples *s, Py_ssize_t sample) noexcept nogil:

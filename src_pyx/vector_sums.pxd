@@ -1,4 +1,4 @@
-"""Sums of many numbers, in double, and batch normalization's loops; see vector_sums.h. Declarations only."""
+"""Sums of many numbers, in double, the largest, and batch normalization's loops; see vector_sums.h."""
 
 from cnn_core.kernel_api cimport real
 
@@ -7,6 +7,10 @@ cdef extern from "vector_sums.h" nogil:
     double add_lanes(const double *lanes, Py_ssize_t n) noexcept
     double sum_f32(const float *x, Py_ssize_t n) noexcept
     double sum_f64(const double *x, Py_ssize_t n) noexcept
+    double dot_f32(const float *x, const float *y, Py_ssize_t n) noexcept
+    double dot_f64(const double *x, const double *y, Py_ssize_t n) noexcept
+    float largest_f32(const float *x, Py_ssize_t n) noexcept
+    double largest_f64(const double *x, Py_ssize_t n) noexcept
     void add_moments_f32(const float *x, float centre, Py_ssize_t n, double *first, double *second) noexcept
     void add_moments_f64(const double *x, double centre, Py_ssize_t n, double *first, double *second) noexcept
     ctypedef struct affine_numbers_f32:
@@ -48,6 +52,22 @@ cdef inline double sum_of(const real *x, Py_ssize_t n) noexcept nogil:
         return sum_f32(x, n)
     else:
         return sum_f64(x, n)
+
+
+cdef inline double dot_of(const real *x, const real *y, Py_ssize_t n) noexcept nogil:
+    """x[0] * y[0] + ... + x[n - 1] * y[n - 1]"""
+    if real is float:
+        return dot_f32(x, y, n)
+    else:
+        return dot_f64(x, y, n)
+
+
+cdef inline real largest_of(const real *x, Py_ssize_t n) noexcept nogil:
+    """The largest of 32 numbers or more, NaN passed over."""
+    if real is float:
+        return largest_f32(x, n)
+    else:
+        return largest_f64(x, n)
 
 
 cdef inline void add_moments(

@@ -218,6 +218,7 @@ SLOPES: list[Options] = [{"negative_slope": 0.2}, {"negative_slope": 0.0}]
 SOFTMAX_SHAPES = [
     {"x": (4, 5)}, {"x": (1, 1)}, {"x": (3,)}, {"x": (0, 4)}, {"x": (2, 3, 4, 5), "dim": 1}, {"x": (6, 130)},
     {"x": (2, 3, 4), "dim": 0}, {"x": (2, 17, 3), "dim": -2}, {"x": (33, 10), "dim": 1}, {"x": (7, 16)},
+    {"x": (3, 31)}, {"x": (2, 3, 32)}, {"x": (5, 47)},
 ]  # fmt: skip
 
 SOFTMAXES: list[Options] = [*SOFTMAX_SHAPES, {"low": -100, "high": 100}, {"low": 1000, "high": 1001}]
@@ -242,6 +243,8 @@ CROSS_ENTROPIES: list[Options] = [
     {"x": (2, 4, 3, 5)},
     {"x": (2, 4, 3, 5), "target": "probabilities", "weighted": True, "label_smoothing": 0.1},
     {"x": (2, 4, 7), "ignore": 4, "reduction": "none"},
+    {"x": (5, 47), "ignore": 2, "weighted": True, "label_smoothing": 0.1},
+    {"x": (5, 32), "target": "probabilities", "weighted": True, "label_smoothing": 0.1, "reduction": "none"},
     {"x": (1, 1)},
     {"x": (3, 130)},
     {"x": (0, 5)},

@@ -79,11 +79,28 @@ def test_softmax_does_not_overflow(dtype):
     np.testing.assert_allclose(log_y[2], [-np.log(2), -INF, -np.log(2)], rtol=1e-6)
 
 
-@pytest.mark.parametrize("row", [[NAN, 0, 0], [INF, 0, 0], [-INF, -INF, -INF], [0, 0, NAN]])
-def test_softmax_of_nothing_sensible_is_nan_in_its_own_row_only(row):
-    y = softmax(np.array([[0, 1, 2], row, [0, 1, 2]], np.float32))
+@pytest.mark.parametrize("row", [[NAN, 0, 0], [INF, 0, 0], [-INF, -INF, -INF], [0, 0, NAN], [NAN, NAN, NAN]])
+@pytest.mark.parametrize("times", [1, 15])
+def test_softmax_of_nothing_sensible_is_nan_in_its_own_row_only(row, times):
+    y = softmax(np.tile(np.array([[0, 1, 2], row, [0, 1, 2]], np.float32), times))
     assert np.isnan(y[1]).all()
     assert np.isfinite(y[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("value", [NAN, INF, 1000, -INF])
+def test_softmax_of_one_outlier_among_many_classes(dtype, value):
+    for place in range(45):
+        x = np.zeros((3, 45), dtype)
+        x[1, place] = value
+        y = softmax(x)
+        np.testing.assert_allclose(y[[0, 2]], 1 / 45, rtol=1e-6)
+        if value == 1000:
+            np.testing.assert_array_equal(y[1], np.arange(45) == place)
+        elif value == -INF:
+            np.testing.assert_allclose(y[1], (np.arange(45) != place) / 44, rtol=1e-6)
+        else:
+            assert np.isnan(y[1]).all()
 
 
 def test_softmax_over_many_classes_keeps_its_accuracy():
@@ -94,8 +111,9 @@ def test_softmax_over_many_classes_keeps_its_accuracy():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("f", [softmax, log_softmax])
-def test_a_sample_does_not_depend_on_its_batch(dtype, f):
-    x = np.random.default_rng(1).normal(size=(37, 10)).astype(dtype)
+@pytest.mark.parametrize("classes", [10, 45])
+def test_a_sample_does_not_depend_on_its_batch(dtype, f, classes):
+    x = np.random.default_rng(1).normal(size=(37, classes)).astype(dtype)
     whole = f(x)
     for i in (0, 15, 16, 36):
         np.testing.assert_array_equal(f(x[i : i + 1])[0], whole[i])

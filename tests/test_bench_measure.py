@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from cnn_core.bench.measure import Contender, Effort, Timing, fastest, quartiles, take_turns
+from cnn_core.bench.measure import Contender, Effort, Timing, fastest, quartiles, settle, take_turns
 from cnn_core.bench.results import Row
 
 
@@ -70,6 +70,39 @@ def test_contenders_take_turns():
     warm_up, rounds = order[:4], order[4:]
     assert warm_up == ["ours", "ours", "torch", "torch"]
     assert rounds == ["ours", "torch", "torch", "ours"] * 2  # the first round does not count
+
+
+def test_rests_are_between_libraries():
+    clock, order = Clock(), []
+
+    def noted(name):
+        def call():
+            order.append(name)
+            clock.now += 0.1
+
+        return Contender(name, call)
+
+    contenders = [noted("ours"), noted("torch a"), noted("torch b")]
+    times = take_turns(contenders, Effort(0.0, 4), rest=lambda: order.append("rest"), clock=clock)
+    assert [timing.turns for timing in times.values()] == [6, 6, 6]
+    assert order[:9] == ["rest", "ours", "ours", "rest", "torch a", "torch a", "rest", "torch b", "torch b"]
+    there = ["rest", *["ours"] * 4, "rest", *["torch a"] * 4, *["torch b"] * 3]
+    back = [*["torch b"] * 3, *["torch a"] * 3, "rest", *["ours"] * 4]
+    assert order[9:] == there + back + ["ours"] * 3 + there[5:]
+
+
+@pytest.mark.parametrize(("busy", "naps"), [(0, 1), (3, 4), (99, 10)])
+def test_settle_waits_until_no_thread_works(busy, naps):
+    """Threads that spin for so many naps, and use next to nothing after that."""
+    cpu, slept = Clock(), []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        cpu.now += seconds if len(slept) <= busy else 1e-5
+
+    settle(cpu, sleep)
+    assert len(slept) == naps
+    assert sum(slept) == pytest.approx(0.02 * naps)
 
 
 def test_short_calls_fill_a_turn_and_long_ones_stand_alone():

@@ -31,7 +31,7 @@ def close(got, expected, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(40, 10), (3, 5, 6, 7), (1, 1), (2, 3, 20)])
+@pytest.mark.parametrize("shape", [(40, 10), (3, 5, 6, 7), (1, 1), (2, 3, 20), (19, 45)])
 @pytest.mark.parametrize("kind", ["labels", "ignored", "probabilities"])
 def test_cross_entropy_equals_torch(dtype, shape, kind):
     torch = pytest.importorskip("torch")
@@ -60,14 +60,17 @@ def test_cross_entropy_equals_torch(dtype, shape, kind):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_cross_entropy_of_extreme_scores(dtype):
+@pytest.mark.parametrize("more_classes", [0, 40])
+def test_cross_entropy_of_extreme_scores(dtype, more_classes):
     x = np.array([[1e30, 0, -1e30], [-800, 800, 0], [5, -np.inf, 5]], dtype)
+    x = np.pad(x, [(0, 0), (0, more_classes)], constant_values=-np.inf)
     t = np.array([0, 0, 2])
     with np.errstate(all="raise"):
         losses = cross_entropy(x, t, reduction="none")
         dx = cross_entropy_backward(x, t, reduction="sum")
     np.testing.assert_allclose(losses, [0, 1600, np.log(2)], rtol=1e-6)
-    np.testing.assert_allclose(dx, [[0, 0, 0], [-1, 1, 0], [0.5, 0, -0.5]], atol=1e-6)
+    np.testing.assert_allclose(dx[:, :3], [[0, 0, 0], [-1, 1, 0], [0.5, 0, -0.5]], atol=1e-6)
+    assert not dx[:, 3:].any()
 
 
 def test_cross_entropy_of_sure_scores_loses_no_digits():

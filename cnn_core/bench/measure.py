@@ -15,9 +15,14 @@ Clock = Callable[[], float]
 _TURN = 1e-3
 # A call that takes longer needs no untimed call before it: cold caches are a small part of it.
 _LONG = 5e-3
-# Threads of other libraries spin for some milliseconds after their work, on CPUs that we need.
-_REST = 0.02
+# After a rest: so many seconds of untimed turns, one at least, and then so many in a row that count.
+_WAKING = 4e-3
+_TURNS_AFTER_REST = 3
 _MOST_TURNS = 201
+
+# The CPU time of other threads is told when the system's clock ticks, every 4 to 16 ms: so long is a nap.
+_NAP = 0.02
+_MOST_NAPS = 10
 
 
 @dataclass(frozen=True)
@@ -130,23 +135,26 @@ QUICK = Effort(seconds=0.05, least_turns=3)
 
 
 def take_turns(
-    contenders: Sequence[Contender], effort: Effort, *, rest: bool = False, clock: Clock = time.perf_counter
+    contenders: Sequence[Contender],
+    effort: Effort,
+    *,
+    rest: Callable[[], None] | None = None,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, Timing]:
     """Measure contenders alternately: in each round every one has a turn, in an order that reverses.
 
     Each is warmed up first. A turn is one untimed call, to fill the caches that the one before used, unless
     calls are long, and as many timed calls as a millisecond holds. The first round is not counted, and all
-    contenders have the same number of turns: turn i of one and turn i of another are a pair, measured next to
-    each other.
+    contenders have the same number of turns.
 
     Parameters
     ----------
     contenders : sequence of Contender
         With different names.
     effort : Effort
-    rest : bool
-        Pause before a contender whose predecessor was of another library, until that one's threads sleep.
-        Needed with more than one thread.
+    rest : callable, optional
+        Called before a contender whose predecessor was of another library: `settle`, if libraries have
+        several threads. Some milliseconds of untimed turns, to wake the threads, and three that count follow.
     clock : callable
         Returns seconds.
 
@@ -155,24 +163,44 @@ def take_turns(
     dict of str to Timing
         By name, seconds per call.
     """
-    turns = {contender.name: _Turn.plan(contender.call, clock) for contender in contenders}
+    turns = {}
+    for contender in contenders:
+        if rest:
+            rest()
+        turns[contender.name] = _Turn.plan(contender.call, clock)
     seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     order = list(contenders)
     last = order[-1].library if order else ""
+    in_a_row = _TURNS_AFTER_REST if rest else 1
     with no_garbage_collection():
         end = clock() + effort.seconds
-        for turn in range(_MOST_TURNS + 1):
-            if turn > effort.least_turns and clock() >= end:
+        for number in range(_MOST_TURNS + 1):
+            if (number - 1) * in_a_row >= effort.least_turns and clock() >= end:
                 break
             for contender in order:
+                turn = turns[contender.name]
                 if rest and contender.library != last:
-                    time.sleep(_REST)
+                    rest()
+                    turn.repeat(_WAKING, clock)
                 last = contender.library
-                spent = turns[contender.name].take(clock)
-                if turn:
-                    seconds[contender.name].append(spent)
+                spent = [turn.take(clock) for _ in range(in_a_row)]
+                if number:
+                    seconds[contender.name] += spent
             order.reverse()
     return {name: Timing.of(values) for name, values in seconds.items()}
+
+
+def settle(cpu_time: Clock = time.process_time, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Sleep until the other threads of this process do, but no longer than a fifth of a second.
+
+    The threads of OpenMP (torch) spin for some 10 to 25 ms after their work, those of onnxruntime for 60, on
+    CPUs that the next library needs.
+    """
+    for _ in range(_MOST_NAPS):
+        before = cpu_time()
+        sleep(_NAP)
+        if cpu_time() - before < _NAP / 20:
+            return
 
 
 def fastest(times: Mapping[str, Timing], library: str) -> str | None:
@@ -225,3 +253,10 @@ class _Turn:
         for _ in range(self.calls):
             call()
         return (clock() - start) / self.calls
+
+    def repeat(self, seconds: float, clock: Clock) -> None:
+        """Take turns until so many seconds have passed, one at least."""
+        end = clock() + seconds
+        self.take(clock)
+        while clock() < end:
+            self.take(clock)

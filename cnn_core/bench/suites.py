@@ -10,7 +10,7 @@ import numpy as np
 from cnn_core.bench.cases import LEARNING_RATE, NETS, Case, Net, kernel_cases
 from cnn_core.bench.costs import inference_cost, layer_backward_cost, layer_cost, training_cost
 from cnn_core.bench.kernels import OPS
-from cnn_core.bench.measure import Contender, Effort, Timing, take_turns
+from cnn_core.bench.measure import Contender, Effort, Timing, settle, take_turns
 from cnn_core.bench.peers import Peer
 from cnn_core.bench.profiler import profile
 from cnn_core.bench.recorder import Call, Recorder, kind_of
@@ -65,7 +65,8 @@ class Settings:
         self, ours: Callable[[], Any], others: Sequence[Contender], threads: int
     ) -> dict[str, Timing]:
         """Times by contender; between libraries with more than one thread, a rest."""
-        return take_turns([Contender(OURS, ours), *others], self.effort, rest=threads > 1 and bool(others))
+        rest = settle if threads > 1 and others else None
+        return take_turns([Contender(OURS, ours), *others], self.effort, rest=rest)
 
     @contextmanager
     def using(self, threads: int) -> Iterator[None]:

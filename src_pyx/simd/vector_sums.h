@@ -1,4 +1,4 @@
-/* Sums of many numbers, a vector at a time, and what batch normalization does besides.
+/* Sums and the largest of many numbers, a vector at a time, and what batch normalization does besides.
 
    Up to STRETCH vectors are added in REAL, whose error is about that of a single addition; from there on sums
    are in double, one for each lane. The order of additions follows from the length alone. */
@@ -6,6 +6,7 @@
 #ifndef CNN_CORE_VECTOR_SUMS_H
 #define CNN_CORE_VECTOR_SUMS_H
 
+#include <math.h>
 #include <string.h>
 
 #include "segments.h"
@@ -48,13 +49,17 @@ typedef struct { double slope, shift; } relu_gate_f64;
 
 #define REAL float
 #define REAL_NAME f32
+#define MOST MOST_F32
 #include "vector_sums_body.h"
 #undef REAL
 #undef REAL_NAME
+#undef MOST
 #define REAL double
 #define REAL_NAME f64
+#define MOST MOST_F64
 #include "vector_sums_body.h"
 #undef REAL
 #undef REAL_NAME
+#undef MOST
 
 #endif

@@ -105,6 +105,37 @@ ALWAYS_INLINE VECTOR TYPED(affine_vector)(VECTOR x, VECTOR dy, int with_dy, TYPE
     return relu ? (VECTOR)((TYPED(mask))y & ~(y <= zero)) : y;
 }
 
+/* The sum of x[i] * y[i]. */
+static double TYPED(dot)(const REAL *x, const REAL *y, ptrdiff_t n)
+{
+    double sums[MOST_LANES] = {0}, products[MOST_LANES] = {0};
+    TYPED(add_products)(x, y, 0, NULL, n, sums, products);
+    return add_lanes(products, LANES);
+}
+
+/* Lanes of a where they are larger, of b elsewhere. */
+ALWAYS_INLINE VECTOR TYPED(larger_lanes)(VECTOR a, VECTOR b)
+{
+    const TYPED(mask) wins = a > b;
+    return (VECTOR)((wins & (TYPED(mask))a) | (~wins & (TYPED(mask))b));
+}
+
+/* The largest of n >= 2 * LANES numbers; NaN is passed over. The last vectors may overlap those before. */
+static REAL TYPED(largest)(const REAL *x, ptrdiff_t n)
+{
+    VECTOR best[2] = {(VECTOR){0} - (REAL)INFINITY, (VECTOR){0} - (REAL)INFINITY};
+    for (ptrdiff_t i = 0;; i = smaller(i + 2 * LANES, n - 2 * LANES)) {
+        UNROLLED for (int k = 0; k < 2; k++)
+            best[k] = TYPED(larger_lanes)(LOAD(x + i + k * LANES), best[k]);
+        if (i == n - 2 * LANES)
+            break;
+    }
+    VECTOR v = TYPED(larger_lanes)(best[0], best[1]);
+    UNROLLED for (int apart = 1; apart < LANES; apart *= 2)
+        v = TYPED(larger_lanes)(SHUFFLE(v, v, JOIN(EVEN_, MOST)), SHUFFLE(v, v, JOIN(ODD_, MOST)));
+    return v[0];
+}
+
 ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy, REAL *restrict out,
                                  TYPED(affine_numbers) a, int relu, const TYPED(relu_gate) *gate, ptrdiff_t n)
 {
