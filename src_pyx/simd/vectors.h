@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#if !defined(__clang__) && (!defined(__GNUC__) || __GNUC__ < 12)
+#error "cnn_core needs GCC 12 or later, or Clang: others lack vector types or __builtin_shufflevector"
+#endif
+
 #if defined(__AVX512F__)
 #define VECTOR_BYTES 64
 #elif defined(__AVX__)
