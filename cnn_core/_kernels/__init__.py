@@ -12,8 +12,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 _HOW_TO_BUILD = (
     "cnn_core's compiled kernels are missing: install the package with 'pip install cnn_core', or, in a "
-    "checkout, build them with 'pip install -e .' (this needs GCC 12 or later, or Clang). If you did, you may "
-    "be importing the checkout instead of the installed package: run Python from another folder."
+    "checkout, build them with 'pip install -e .' (this needs GCC 12 or later, or Clang). If you did, you "
+    "may be importing the checkout instead of the installed package: run Python from another folder."
 )
 
 try:
