@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memset
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, release, task
 from winograd_tiles cimport (
     CHANNEL_LANES,
+    SMALL_ROWS,
     Tiles,
     blocks_of,
     cut_into_chunks,
@@ -48,24 +49,28 @@ cdef struct Job:
     const float *bias                   # one for each lane of each block of filters
     const float *U                      # (36, blocks of filters, C, lane)
     Py_ssize_t C, F
+    Py_ssize_t shares                   # into which the filters are cut: 1 unless tiles are few
     Py_ssize_t V_part, M_part, U_part   # from one of the 36 to the next
 
 
-cdef void _chunks(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scratch) noexcept nogil:
+# Items are (chunk, share of the filters).
+cdef void _items(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scratch) noexcept nogil:
     cdef const Tiles *s = &job.tiles
     cdef Py_ssize_t block = s.n_tiles * CHANNEL_LANES, u_block = job.C * CHANNEL_LANES
-    cdef Py_ssize_t chunk, group, b, xi, first, n_blocks
+    cdef Py_ssize_t item, chunk, share, first, last, b, xi, n_blocks
     cdef float *pixels = scratch
     cdef float *V = pixels + pixel_numbers(s)
     cdef float *M = V + 36 * job.V_part
-    for chunk in range(begin, end):
+    for item in range(begin, end):
+        chunk, share = item // job.shares, item % job.shares
         for b in range(blocks_of(job.C)):
             transform_input(
                 s, job.x, job.C, b * CHANNEL_LANES, chunk, pixels, V + b * block, job.V_part
             )
-        for group in range((job.F + FILTERS_AT_ONCE - 1) // FILTERS_AT_ONCE):
-            first = group * _blocks_at_once()
-            n_blocks = min(_blocks_at_once(), blocks_of(job.F) - first)
+        first = share * blocks_of(job.F) // job.shares
+        last = (share + 1) * blocks_of(job.F) // job.shares
+        while first < last:
+            n_blocks = min(_blocks_at_once(), last - first)
             for xi in range(36):
                 winograd_product(
                     V + xi * job.V_part, block, job.U + xi * job.U_part + first * u_block, u_block,
@@ -76,6 +81,7 @@ cdef void _chunks(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scrat
                     s, M + b * block, job.M_part, job.bias + (first + b) * CHANNEL_LANES, job.relu,
                     job.pool, job.F, (first + b) * CHANNEL_LANES, chunk, pixels, job.y,
                 )
+            first += n_blocks
 
 
 cdef inline Py_ssize_t _blocks_at_once() noexcept nogil:
@@ -89,7 +95,7 @@ def winograd(
     float[:, :, :, ::1] y,              # OUT  (N, F, OH, OW); (N, F, OH // 2, OW // 2) with pool
     Py_ssize_t ph, Py_ssize_t pw, bint relu, bint pool, int n_threads,
 ):
-    """Fill ``y``; chunks of tiles are shared among threads."""
+    """Fill ``y``; chunks of tiles are shared among threads, and filters where tiles are few."""
     cdef Job job
     cdef Tiles *s = &job.tiles
     job.x, job.U, job.y, job.relu, job.pool = &x[0, 0, 0, 0], &packed[0], &y[0, 0, 0, 0], relu, pool
@@ -102,7 +108,13 @@ def winograd(
         36 * (blocks_of(job.C) + filters_at_once) * CHANNEL_LANES * sizeof(float)
     )
     cdef Py_ssize_t n_tiles = s.N * ((s.OH + 3) // 4) * ((s.OW + 3) // 4)
-    cdef Py_ssize_t share = n_tiles // (CHUNKS_PER_THREAD * n_threads) if n_threads > 1 else n_tiles
+    cdef Py_ssize_t share = n_tiles // n_threads
+    job.shares = 1
+    if share < SMALL_ROWS and blocks_of(job.F) > 1:
+        job.shares = min(blocks_of(job.F), n_threads)
+        share = n_tiles
+    elif n_threads > 1:                 # smaller ones even out, but register tiles should be full
+        share = max(share // CHUNKS_PER_THREAD, min(share, FEWEST_TILES))
     cut_into_chunks(s, min(share, max(FEWEST_TILES, CHUNK_BYTES // tile_bytes)))
     job.V_part = part_numbers(s, blocks_of(job.C))
     job.M_part = part_numbers(s, filters_at_once)
@@ -120,9 +132,10 @@ def winograd(
     memset(bias_of_lanes, 0, bias_numbers * sizeof(float))
     if bias is not None:
         memcpy(bias_of_lanes, &bias[0], job.F * sizeof(float))
+    cdef Py_ssize_t n_items = n_chunks(s) * job.shares
     with nogil:
         parallel_for(
-            <task> &_chunks, &job, n_chunks(s), n_chunks(s) // (CHUNKS_PER_THREAD * n_threads),
+            <task> &_items, &job, n_items, n_items // (CHUNKS_PER_THREAD * n_threads),
             scratch, worker_numbers * sizeof(float), n_threads,
         )
         release(scratch)
