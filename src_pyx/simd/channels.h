@@ -90,24 +90,7 @@ static void transpose_f64(vector_f64 v[CHANNEL_LANES / 2])
     memcpy(v, to, sizeof(to));
 }
 
-#define REAL float
-#define VECTOR vector_f32
-#define UNALIGNED unaligned_f32
-#define TYPED(name) name##_f32
-#include "channels_body.h"
-#undef REAL
-#undef VECTOR
-#undef UNALIGNED
-#undef TYPED
-
-#define REAL double
-#define VECTOR vector_f64
-#define UNALIGNED unaligned_f64
-#define TYPED(name) name##_f64
-#include "channels_body.h"
-#undef REAL
-#undef VECTOR
-#undef UNALIGNED
-#undef TYPED
+#define BODY "channels_body.h"
+#include "both_types.h"
 
 #endif

@@ -21,24 +21,7 @@
 
 #define TAP_ROWS 6 /* each has a pointer of its own, and there are 16 of these registers */
 
-#define REAL float
-#define VECTOR vector_f32
-#define UNALIGNED unaligned_f32
-#define TYPED(name) name##_f32
-#include "taps_body.h"
-#undef REAL
-#undef VECTOR
-#undef UNALIGNED
-#undef TYPED
-
-#define REAL double
-#define VECTOR vector_f64
-#define UNALIGNED unaligned_f64
-#define TYPED(name) name##_f64
-#include "taps_body.h"
-#undef REAL
-#undef VECTOR
-#undef UNALIGNED
-#undef TYPED
+#define BODY "taps_body.h"
+#include "both_types.h"
 
 #endif

@@ -38,24 +38,7 @@
 #define DOT_TAPS 4
 #endif
 
-#define REAL float
-#define VECTOR vector_f32
-#define UNALIGNED unaligned_f32
-#define TYPED(name) name##_f32
-#include "tiles_body.h"
-#undef REAL
-#undef VECTOR
-#undef UNALIGNED
-#undef TYPED
-
-#define REAL double
-#define VECTOR vector_f64
-#define UNALIGNED unaligned_f64
-#define TYPED(name) name##_f64
-#include "tiles_body.h"
-#undef REAL
-#undef VECTOR
-#undef UNALIGNED
-#undef TYPED
+#define BODY "tiles_body.h"
+#include "both_types.h"
 
 #endif
