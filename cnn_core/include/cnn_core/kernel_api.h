@@ -31,7 +31,7 @@ typedef struct {
     void *(*allocate)(size_t bytes);
     void (*release)(void *memory);
 
-    /* "baseline" (SSE2, or NEON on arm64), "avx2" or "avx512": the level that the library's kernels run at. */
+    /* "baseline" (SSE2 or NEON), "avx2" or "avx512": the level that the library's kernels run at. */
     const char *(*isa_level)(void);
 } cnn_kernel_api_table;
 
