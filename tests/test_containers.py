@@ -405,6 +405,16 @@ def test_fused_layers_give_what_the_layers_give(dtype, size, channels, tail):
             np.testing.assert_array_equal(fast(x), model(x))
 
 
+def test_fused_layers_on_images_of_padding_alone():
+    model = Sequential(Conv2d(3, 48, 3, padding=2, rng=0), ReLU(), MaxPool2d(2))
+    model[0].bias = np.linspace(-1, 1, 48)
+    for size in ((0, 5), (5, 0), (0, 0)):
+        x = np.zeros((2, 3, *size), np.float32)
+        y = model(x)
+        assert y.size
+        np.testing.assert_array_equal(model.for_inference()(x), y)
+
+
 def test_fused_linear_and_nan():
     model = Sequential(Linear(7, 30, rng=0), ReLU(), Linear(30, 30, bias=False, rng=1), ReLU())
     x = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)

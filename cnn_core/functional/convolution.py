@@ -71,9 +71,8 @@ def conv2d_relu(
     y = empty(checked_size((x.shape[0], filters, *g.out), "conv2d: result"), x.dtype)
     if y.size and x.size:
         _convolve(with_extra(x, g), _packed(weight, g), bias, y, g, relu)
-    elif y.size:  # no channels, or windows of nothing but padding: a sum over nothing
-        sums = np.zeros(filters, x.dtype) if bias is None else bias
-        y[...] = (np.maximum(sums, 0) if relu else sums)[:, None, None]
+    elif y.size:
+        _sum_over_nothing(bias, y, relu)
     return y
 
 
@@ -113,9 +112,11 @@ class PackedConv2d:
             self._fit(x)
         g = self._geometry
         y = empty((x.shape[0], *self._result), x.dtype)
-        if y.size:
+        if y.size and x.size:
             packed = self._weights[g.by_winograd]
             _convolve(with_extra(x, g), packed, self._bias, y, g, self._relu, self._pool)
+        elif y.size:
+            _sum_over_nothing(self._bias, y, self._relu)
         return y
 
     def _fit(self, x: np.ndarray) -> None:
@@ -232,6 +233,12 @@ def _packed(weight: np.ndarray, g: Geometry, turned: bool = False) -> np.ndarray
     packed = empty((size,), weight.dtype)
     _winograd.pack_winograd(weight, packed, turned, get_num_threads())
     return packed
+
+
+def _sum_over_nothing(bias: np.ndarray | None, y: np.ndarray, relu: bool) -> None:
+    """Fill ``y`` where there are no channels, or windows of nothing but padding."""
+    sums = np.zeros(y.shape[1], y.dtype) if bias is None else bias
+    y[...] = (np.maximum(sums, 0) if relu else sums)[:, None, None]
 
 
 def _convolve(
