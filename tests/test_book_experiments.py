@@ -15,7 +15,7 @@ from cnn_core import data
 from cnn_core.book.experiments import EXPERIMENTS, Claim, Report, Result, Run, find_images
 from cnn_core.book.experiments.convnets import DEEP
 from cnn_core.book.experiments.experiment import columns, smoothed, spread
-from cnn_core.cli import main
+from cnn_core.cli import book, main
 
 pytest.importorskip("matplotlib", reason="matplotlib, which draws the experiments, is not installed")
 
@@ -45,6 +45,8 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs_on_the_digits_of_the_package(name, folder):
     experiment = EXPERIMENTS[name]
+    if experiment.requires:
+        pytest.importorskip(experiment.requires, reason=f"{experiment.requires} is not installed")
     run = Short(data.load_digits(), folder, seeds=(0, 1), quick=True)
     report = Report(folder, ["a test"])
     outcome = experiment.run(run)
@@ -77,7 +79,14 @@ def test_what_needs_no_images_is_reproduced_anywhere(name, folder):
 @needs_mnist
 @pytest.mark.parametrize(
     "name",
-    "gradient-check batch-norm-gradient-check optimizers weight-init batch-norm weight-decay".split(),
+    [
+        "gradient-check",
+        "batch-norm-gradient-check",
+        "optimizers",
+        "weight-init",
+        "batch-norm",
+        "weight-decay",
+    ],
 )
 def test_the_book_is_reproduced_on_mnist(name, folder):
     run = Run(data.load_mnist(download=False), folder, seeds=(0,), quick=True)
@@ -138,6 +147,16 @@ def test_command_runs_experiments_and_writes_the_page(tmp_path, capsys):
 
 def test_command_says_which_experiments_there_are(capsys):
     assert refused(capsys, "book", "optimisers").startswith("no experiment is called optimisers; there are: ")
+
+
+def test_command_says_what_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(book, "find_spec", lambda name: None)
+    assert "pip install 'cnn_core[search]'" in refused(capsys, "book", "hyperparameters", "--out", tmp_path)
+    monkeypatch.setattr(
+        book, "EXPERIMENTS", {name: EXPERIMENTS[name] for name in ("hyperparameters", "activations")}
+    )
+    assert main(["book", "all", "--no-download", "--out", str(tmp_path)]) == 0
+    assert "left out: hyperparameters" in capsys.readouterr().err
 
 
 def test_verdicts():

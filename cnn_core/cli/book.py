@@ -4,6 +4,7 @@ import argparse
 import shutil
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from cnn_core import plots
@@ -80,7 +81,14 @@ def _chosen(names: list[str]) -> list[Experiment]:
     unknown = [name for name in names if name not in EXPERIMENTS and name != _ALL]
     if unknown:
         raise ValueError(f"no experiment is called {', '.join(unknown)}; there are: {', '.join(EXPERIMENTS)}")
-    return [about for name, about in EXPERIMENTS.items() if name in names or _ALL in names]
+    chosen = [about for name, about in EXPERIMENTS.items() if name in names or _ALL in names]
+    missing = [about for about in chosen if about.requires and find_spec(about.requires) is None]
+    for about in missing:
+        message = f"{about.name} needs {about.requires}: pip install 'cnn_core[search]'"
+        if about.name in names:
+            raise ImportError(message)
+        print(f"cnn-core: left out: {message}", file=sys.stderr)
+    return [about for about in chosen if about not in missing]
 
 
 def _about(settings: Run) -> list[str]:

@@ -78,6 +78,8 @@ class Experiment:
     run : function of Run
     uses_images : bool
         Whether it trains or tests on MNIST, so that its numbers depend on having it.
+    requires : str
+        A module that it needs and the library does not.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Experiment:
     published: str
     run: "Callable[[Run], Outcome]"
     uses_images: bool = True
+    requires: str = ""
 
 
 @dataclass(frozen=True)
