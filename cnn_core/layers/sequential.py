@@ -42,8 +42,7 @@ class Sequential(Container):
     def __init__(self, *layers: Layer) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
         self.layers = layers
-        self._steps = steps_of(layers)
-        self._first_with_params = next((i for i, step in enumerate(self._steps) if step.params), len(layers))
+        self._run_as(steps_of(layers))
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
@@ -62,6 +61,11 @@ class Sequential(Container):
         for i in range(len(self._steps) - 1, first - 1, -1):
             gradient = backward_through(self._steps[i], gradient, accumulate, need_dx or i > first)
         return gradient if need_dx else None
+
+    def _run_as(self, steps: tuple[Layer, ...]) -> None:
+        """Run these steps: the layers, some of them together, or one by one to look between them."""
+        self._steps = steps
+        self._first_with_params = next((i for i, step in enumerate(steps) if step.params), len(steps))
 
     def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
         for layer in self.layers:

@@ -4,11 +4,13 @@ import inspect
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 
+from cnn_core import debugging
 from cnn_core._checks import integer, one_of, real_number
 from cnn_core.data.batches import Augmentation, Batches
 from cnn_core.optim.clip import clip_grad_norm
@@ -47,6 +49,9 @@ class Trainer:
         weights, dropout) comes from the generators of its layers.
     on_nonfinite : {"raise", "ignore"}
         What to do about a loss, or with ``clip_norm`` about gradients, that are infinite or not a number.
+    debug : bool
+        Look for infinities and NaN in everything that is computed, and raise at the first one, whatever
+        ``on_nonfinite`` says; see :func:`cnn_core.debugging.watch`. Slower, with the same bits.
 
     Attributes
     ----------
@@ -75,6 +80,7 @@ class Trainer:
         augment: Augmentation | None = None,
         seed: int | np.random.Generator = 0,
         on_nonfinite: str = "raise",
+        debug: bool = False,
     ) -> None:
         if getattr(loss, "reduction", "mean") == "none":
             raise ValueError('loss: expects a reduction to one number, got reduction="none"')
@@ -91,6 +97,7 @@ class Trainer:
         self.clip_norm = None if clip_norm is None else real_number(clip_norm, "clip_norm", above=0)
         self.augment = augment
         self.on_nonfinite = one_of(on_nonfinite, "on_nonfinite", ("raise", "ignore"))
+        self.debug = bool(debug)
         self.rng = np.random.default_rng(seed)
 
         self.epoch = 0
@@ -146,6 +153,7 @@ class Trainer:
             If the data do not fit together, or a callback needs a number that will not be there.
         FloatingPointError
             With ``on_nonfinite="raise"``, if the loss is not finite; the weights are those before the step.
+            With ``debug=True`` it is a ``NonFiniteError`` that says where this began.
         Interrupted
             After Ctrl-C, at the end of the step; a kind of KeyboardInterrupt. A ``Checkpoint`` callback has
             saved by then, and calling ``fit`` again continues. A second Ctrl-C does not wait for the end of
@@ -165,7 +173,7 @@ class Trainer:
         self.stopping = False
         self._batches = batches
         try:
-            with InterruptGuard() as guard:
+            with InterruptGuard() as guard, self._watching(train=(x, t), validation=validation):
                 self._notify("on_fit_start")
                 while self.epoch < self.epochs and not self.stopping:
                     self._run_epoch(batches, validation, eval_batch_size, guard)
@@ -321,6 +329,25 @@ class Trainer:
         self.tally.add(loss, len(t), *counts)
         self.step += 1
 
+    @contextmanager
+    def _watching(self, **data: tuple[np.ndarray, np.ndarray] | None) -> Iterator[None]:
+        """If asked, look for NaN and infinities: in all data at once, where the number of an example says
+        something, and then in each step."""
+        if not self.debug:
+            yield
+            return
+        for name, pair in data.items():
+            for letter, array in zip("xt", pair or (), strict=False):
+                debugging.check_examples(array, f"{name}: {letter}")
+        with debugging.watch(self.model, self.loss, self.optimizer, where=self._where):
+            yield
+
+    def _where(self) -> str:
+        """The place in the training."""
+        if self.trained:
+            return f"validation of epoch {self.epoch + 1}"
+        return f"epoch {self.epoch + 1}, step {self.step + 1}, learning rate {self.lr:g}"
+
     def _clip(self, max_norm: float) -> None:
         try:
             clip_grad_norm(self.model.grads, max_norm, error_if_nonfinite=self.on_nonfinite == "raise")
@@ -331,7 +358,8 @@ class Trainer:
         return (
             f"{problem} in epoch {self.epoch + 1}, step {self.step + 1}, at learning rate {self.lr:g}; the "
             f"weights are those before this step. Try a lower rate, a warm-up or clip_norm, or go on "
-            f'regardless with on_nonfinite="ignore"'
+            f'regardless with on_nonfinite="ignore". Trainer(..., debug=True), or cnn-core train '
+            f"--check-numbers, finds the layer where it began"
         )
 
     def _notify(self, hook: str, *arguments: Any) -> None:
