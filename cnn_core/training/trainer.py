@@ -82,6 +82,9 @@ class Trainer:
         on_nonfinite: str = "raise",
         debug: bool = False,
     ) -> None:
+        _data.check_part(model, "model", "forward", "backward")
+        _data.check_part(loss, "loss", "forward", "backward")
+        _data.check_part(optimizer, "optimizer", "update")
         if getattr(loss, "reduction", "mean") == "none":
             raise ValueError('loss: expects a reduction to one number, got reduction="none"')
         if schedule is not None and not callable(schedule):
@@ -164,6 +167,10 @@ class Trainer:
         self._counts_labels = are_classes(t)
         _data.check_monitors(self, validated=validation is not None, classes=self._counts_labels)
         integer(eval_batch_size, "eval_batch_size", at_least=1)
+        if self.augment is None:  # which may change the shape
+            _data.check_fits(self.model, self.loss, x, t, "train")
+        if validation is not None:
+            _data.check_fits(self.model, self.loss, validation[0], validation[1], "validation")
         self.epochs = integer(epochs, "epochs", at_least=0)
         batches = Batches(
             x, t, batch_size, shuffle=True, rng=self.rng, augment=self.augment, drop_last=drop_last
