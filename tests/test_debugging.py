@@ -11,6 +11,7 @@ from object_cases import LAYERS
 from training_parts import assert_same_bits, make_data, make_model, make_trainer, weights_of
 
 from cnn_core.debugging import NonFiniteError, Statistics, check_examples, watch
+from cnn_core.debugging.statistics import all_finite
 from cnn_core.layers import (
     BatchNorm2d,
     Concat,
@@ -500,6 +501,14 @@ def test_statistics_of_extremes():
     assert str(Statistics.of(np.zeros((0, 3)))) == "float64 (0, 3): empty"
     assert str(Statistics.of(np.array(np.inf))) == "float64 (): 0 NaN and 1 inf of 1"
     assert Statistics.of(np.zeros((2, 2))).std == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sum_that_overflows_is_no_infinity():
+    assert all_finite(np.full(5, 3e38, F32))
+    assert all_finite(np.zeros((0, 2)))
+    for values in ([np.inf, -np.inf], [np.nan, 1], [3e38, 3e38, np.inf]):
+        assert not all_finite(np.array(values, F32))
 
 
 def test_the_error_survives_pickling():

@@ -4,18 +4,17 @@ import inspect
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
 
-from cnn_core import debugging
 from cnn_core._checks import integer, one_of, real_number
 from cnn_core.data.batches import Augmentation, Batches
 from cnn_core.optim.clip import clip_grad_norm
 from cnn_core.optim.schedules import Schedule
 from cnn_core.training import _data, checkpoint, evaluation
+from cnn_core.training._numbers import watching
 from cnn_core.training.callbacks import Callback
 from cnn_core.training.history import Epoch, History
 from cnn_core.training.interrupt import InterruptGuard
@@ -180,7 +179,7 @@ class Trainer:
         self.stopping = False
         self._batches = batches
         try:
-            with InterruptGuard() as guard, self._watching(train=(x, t), validation=validation):
+            with InterruptGuard() as guard, watching(self, train=(x, t), validation=validation):
                 self._notify("on_fit_start")
                 while self.epoch < self.epochs and not self.stopping:
                     self._run_epoch(batches, validation, eval_batch_size, guard)
@@ -335,25 +334,6 @@ class Trainer:
         counts = evaluation.count_labels(self.loss, y, t) if self._counts_labels else (0, 0)
         self.tally.add(loss, len(t), *counts)
         self.step += 1
-
-    @contextmanager
-    def _watching(self, **data: tuple[np.ndarray, np.ndarray] | None) -> Iterator[None]:
-        """If asked, look for NaN and infinities: in all data at once, where the number of an example says
-        something, and then in each step."""
-        if not self.debug:
-            yield
-            return
-        for name, pair in data.items():
-            for letter, array in zip("xt", pair or (), strict=False):
-                debugging.check_examples(array, f"{name}: {letter}")
-        with debugging.watch(self.model, self.loss, self.optimizer, where=self._where):
-            yield
-
-    def _where(self) -> str:
-        """The place in the training."""
-        if self.trained:
-            return f"validation of epoch {self.epoch + 1}"
-        return f"epoch {self.epoch + 1}, step {self.step + 1}, learning rate {self.lr:g}"
 
     def _clip(self, max_norm: float) -> None:
         try:
