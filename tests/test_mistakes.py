@@ -67,6 +67,11 @@ class WithoutBackward(Layer):
         return x
 
 
+class Halves(Layer):
+    def forward(self, x, training=False):
+        return x[:, ::2]
+
+
 NET = network()
 LABELS = np.arange(3)
 
@@ -279,6 +284,11 @@ MISTAKES = {
     "the backward of a layer of one's own": (
         lambda: WithoutBackward().backward(zeros(2)),
         "WithoutBackward must define backward(dy)",
+    ),
+    "the shape of a layer of one's own": (
+        lambda: Sequential(Sequential(Halves()), Linear(4, 2))(zeros(2, 4)),
+        'Linear "1": expects 4 inputs, got 2; does Halves "0.0" change the shape? Then it must '
+        "define output_shape",
     ),
     # backward ------------------------------------------------------------------------------------------
     "backward after a prediction": (

@@ -1,6 +1,7 @@
 """Shapes on their way through a network, and errors that say where a wrong one was made."""
 
 import math
+from collections.abc import Iterable
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +69,20 @@ def explain(error: ShapeError, before: Step | None) -> ShapeError:
         if error.axis >= 2:
             text += _sizes(error.axis, before)
     return ShapeError(error.message + text if is_made else error.message + error.hint + text)
+
+
+def undeclared(error: ShapeError, layers: Iterable["Layer"]) -> ShapeError:
+    """Return an error that came though the shape had passed every `output_shape`, with who may be wrong."""
+    suspects = [
+        layer.label
+        for layer in layers
+        if type(layer).output_shape.__module__ == "cnn_core.layers.base"  # not defined anew
+        and not type(layer).__module__.startswith("cnn_core.")
+    ]
+    if not suspects or "output_shape" in str(error):
+        return error
+    who = " or ".join(suspects)
+    return ShapeError(f"{error.message}; does {who} change the shape? Then it must define output_shape")
 
 
 def _origin(axis: int, step: Step, wanted: int | None) -> tuple[str, bool]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from cnn_core.layers._shapes import Shape, Step
+from cnn_core.layers._shapes import Shape, ShapeError, Step, undeclared
 from cnn_core.layers.base import Layer
 from cnn_core.layers.container import Container, backward_through
 from cnn_core.layers.together import steps_of
@@ -46,8 +46,11 @@ class Sequential(Container):
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
-        for step in self._steps:
-            x = step.forward(x, training)
+        try:
+            for step in self._steps:
+                x = step.forward(x, training)
+        except ShapeError as error:
+            raise undeclared(error, self.modules()) from None
         return x
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:

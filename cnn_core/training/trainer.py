@@ -166,10 +166,11 @@ class Trainer:
         self._counts_labels = are_classes(t)
         _data.check_monitors(self, validated=validation is not None, classes=self._counts_labels)
         integer(eval_batch_size, "eval_batch_size", at_least=1)
-        if self.augment is None:  # which may change the shape
-            _data.check_fits(self.model, self.loss, x, t, "train")
-        if validation is not None:
-            _data.check_fits(self.model, self.loss, validation[0], validation[1], "validation")
+        if self.step == 0:  # a training that goes on must find its model as it left it
+            if self.augment is None:  # which may change the shape
+                _data.check_fits(self.model, self.loss, x, t, "train")
+            if validation is not None:
+                _data.check_fits(self.model, self.loss, validation[0], validation[1], "validation")
         self.epochs = integer(epochs, "epochs", at_least=0)
         batches = Batches(
             x, t, batch_size, shuffle=True, rng=self.rng, augment=self.augment, drop_last=drop_last
