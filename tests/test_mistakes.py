@@ -426,6 +426,16 @@ MISTAKES = {
         lambda: fit(validation=(zeros(5, 1, 28, 28), np.arange(6, 11))),
         "validation: t: label 10 at (4,) is not in 0 ... 9; there are 10 scores for each example",
     ),
+    "training: labels for a squared error": (
+        lambda: fit(loss=MSELoss()),
+        "train: t[:2] does not fit: mse_loss: target: expects shape (2, 10) of x, got (2,); make "
+        "one-hot rows of labels, np.eye(10)[labels], or use cross-entropy",
+    ),
+    "training: validation with rows of float64": (
+        lambda: fit(validation=(zeros(5, 1, 28, 28), np.eye(10)[:5])),
+        "validation: t[:2] does not fit: CrossEntropyLoss: target: expects float32 like the other "
+        "arrays, got float64; convert it with .astype('float32')",
+    ),
     "training: x and t apart": (
         lambda: Trainer(NET, CrossEntropyLoss(), SGD(0.1)).fit(zeros(3, 1, 28, 28), LABELS, epochs=1),
         "train: expects Arrays or a pair (x, t), got ndarray; examples and targets are one argument: "

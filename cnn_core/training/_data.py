@@ -1,6 +1,7 @@
 """What a training needs to know about its parts and its data before it begins."""
 
 import zlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from cnn_core._checks import labels, one_of
 from cnn_core.data.batches import Batches
 from cnn_core.data.dataset import check_paired
-from cnn_core.losses import CrossEntropyLoss
+from cnn_core.losses import BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from cnn_core.optim.schedules import Schedule
 from cnn_core.training.history import MONITORS
 
@@ -48,13 +49,20 @@ def check_fits(model: Any, loss: Any, x: np.ndarray, t: np.ndarray, name: str) -
     Two examples go through the model (one would look like an image without a batch); of class numbers all are
     looked at.
     """
-    try:
-        y = model.forward(x[:2], training=False)
-    except (TypeError, ValueError) as error:
-        error.args = (f"{name}: x[:2] does not fit: {error}",)
-        raise
+    y = _tried(lambda: model.forward(x[:2], training=False), f"{name}: x[:2] does not fit")
     if isinstance(loss, CrossEntropyLoss) and t.dtype.kind in "iu" and y.ndim >= 2:
         labels(t, f"{name}: t", (len(t), *y.shape[2:]), y.shape[1], loss.ignore_index)
+    elif isinstance(loss, CrossEntropyLoss | MSELoss | BCEWithLogitsLoss):  # others may need more than two
+        _tried(lambda: loss.forward(y, t[:2]), f"{name}: t[:2] does not fit")
+
+
+def _tried(compute: Callable[[], Any], complaint: str) -> Any:
+    """Return what ``compute`` returns; put ``complaint`` before the message if it does not."""
+    try:
+        return compute()
+    except (TypeError, ValueError) as error:
+        error.args = (f"{complaint}: {error}",)
+        raise
 
 
 def identity(batches: Batches, t: np.ndarray) -> dict[str, int]:
