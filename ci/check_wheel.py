@@ -25,8 +25,16 @@ MOST_BYTES = 2_600_000
 MOST_IMPORT_SECONDS = 0.010  # above numpy's
 REPEATS = 15
 
-NEEDED = ("cnn_core/py.typed", "cnn_core/_kernels/runtime.pyi", "cnn_core/kernel_api.pxd",
-          "cnn_core/include/cnn_core/kernel_api.h", "cnn_core/data/digits.npz", "METADATA", "LICENSE")  # fmt: skip
+NEEDED = (
+    "cnn_core/py.typed",
+    "cnn_core/_kernels/runtime.pyi",
+    "cnn_core/kernel_api.pxd",
+    "cnn_core/include/cnn_core/kernel_api.h",
+    "cnn_core/data/digits.npz",
+    "METADATA",
+    "LICENSE",
+)
+_PRINT = "print(time.perf_counter() - t)"
 UNWANTED = (".c", ".pyx", ".o", ".pyc")
 # The C library, its mathematics and its threads; the loader; on musl, one library for all of these.
 LIBRARIES = ("libc.so", "libm.so", "libpthread.so", "ld-linux", "libc.musl-")
@@ -101,7 +109,7 @@ def check_import(wheel: Path) -> list[str]:
         seconds: dict[str, list[float]] = {"numpy": [], "numpy, cnn_core": []}
         for _ in range(REPEATS):
             for modules, times in seconds.items():
-                code = f"import time; t = time.perf_counter(); import {modules}; print(time.perf_counter() - t)"
+                code = f"import time; t = time.perf_counter(); import {modules}; " + _PRINT
                 run = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, cwd=folder)
                 if run.returncode:
                     return [f"does not import: {run.stderr.strip()}"]

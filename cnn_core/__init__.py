@@ -1,7 +1,8 @@
 """Small convolutional networks on the CPU: numpy in, numpy out, compiled kernels, explicit backward passes.
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
-``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``search``, ``gradcheck`` and ``bench``.
+``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``search``, ``debugging``,
+``gradcheck`` and ``bench``.
 ``cnn_core.book`` is the interface of the book *Deep Learning from Scratch*.
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         bench,
         book,
         data,
+        debugging,
         files,
         functional,
         gradcheck,
@@ -38,6 +40,7 @@ __all__ = [
     "bench",
     "book",
     "data",
+    "debugging",
     "files",
     "functional",
     "get_num_threads",
@@ -59,7 +62,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "": "bench book data files functional gradcheck init losses models optim plots reference "
+        "": "bench book data debugging files functional gradcheck init losses models optim plots reference "
         "search training",
         "_config": "show_config",
         "_threads": "get_num_threads set_num_threads",

@@ -5,6 +5,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cnn_core.layers._hints import for_channels, for_rank
+
 Array = NDArray[Any]
 Seed = np.random.Generator | int | None
 T = TypeVar("T")
@@ -54,6 +56,19 @@ def as_labels(t: ArrayLike, y: Array) -> Array:
     if n and not (t.min() >= 0 and t.max() < classes):
         raise ValueError(f"labels must lie in 0..{classes - 1}, got {t.min()}..{t.max()}")
     return t.reshape(n)
+
+
+def check_images(x: Array, layer: object, channels: int | None = None) -> None:
+    """Raise ValueError unless x is a batch of images (N, C, H, W), of so many channels if the layer says."""
+    name = type(layer).__name__
+    if x.ndim != 4:
+        hint = for_rank(x.shape, [4], channels)
+        if x.ndim == 2:
+            hint += "; load_mnist(flatten=False) gives images"
+        raise ValueError(f"{name} expects images (N, C, H, W), got x of shape {x.shape}{hint}")
+    if channels is not None and x.shape[1] != channels:
+        hint = for_channels(x.shape, channels)
+        raise ValueError(f"{name} expects images of {channels} channels, got {x.shape[1]}{hint}")
 
 
 def remembered(value: T | None, layer: object) -> T:

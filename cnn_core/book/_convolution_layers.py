@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn_core import functional
-from cnn_core.book._arrays import Array, promote, remembered
+from cnn_core.book._arrays import Array, check_images, promote, remembered
 
 
 class Convolution:
@@ -35,6 +35,11 @@ class Convolution:
         ``OH = (H + 2*pad - FH) // stride + 1``, OW likewise.
         """
         x, W, b = promote(x, self.W, self.b)
+        if W.ndim != 4 or b.size not in (1, len(W)):
+            raise ValueError(
+                f"Convolution expects W (FN, C, FH, FW) and b (FN,) or a number, got {W.shape} and {b.shape}"
+            )
+        check_images(x, self, W.shape[1])
         self.x = x
         return functional.conv2d(x, W, np.broadcast_to(b, len(W)), self.stride, self.pad)
 
@@ -70,6 +75,7 @@ class Pooling:
         ``OH = (H + 2*pad - pool_h) // stride + 1``, OW likewise; ``arg_max`` holds ``row * W + column`` in x.
         """
         (x,) = promote(x)
+        check_images(x, self)
         size = self.pool_h, self.pool_w
         out, self.arg_max = functional.max_pool2d(x, size, self.stride, self.pad, return_indices=True)
         self._x_shape = x.shape
@@ -99,6 +105,7 @@ class AveragePooling:
     def forward(self, x: ArrayLike) -> Array:
         """Return the means of x (N, C, H, W), of shape (N, C, OH, OW)."""
         (x,) = promote(x)
+        check_images(x, self)
         self._x_shape = x.shape
         return functional.avg_pool2d(x, (self.pool_h, self.pool_w), self.stride, self.pad)
 

@@ -28,8 +28,15 @@ class Affine:
     def forward(self, x: ArrayLike) -> Array:
         """Return ``x @ W + b`` of shape (N, outputs)."""
         x, W, b = promote(x, self.W, self.b)
+        if W.ndim != 2 or b.shape != W.shape[1:]:
+            raise ValueError(
+                f"Affine expects W (inputs, outputs) and b (outputs,), got shapes {W.shape} and {b.shape}"
+            )
         if x.ndim < 2 or math.prod(x.shape[1:]) != W.shape[0]:
-            raise ValueError(f"Affine expects {W.shape[0]} inputs for each image, got x of shape {x.shape}")
+            hint = self._hint(x, W)
+            raise ValueError(
+                f"Affine expects {W.shape[0]} inputs for each image, got x of shape {x.shape}{hint}"
+            )
         self.original_x_shape = x.shape
         self.x = x.reshape(len(x), W.shape[0])
         return functional.linear(self.x, W.T, b)
@@ -38,11 +45,24 @@ class Affine:
         """Return the gradient of x and leave ``x.T @ dout`` on dW and the column sums of dout on db."""
         x = remembered(self.x, self)
         dout, W = dout.astype(x.dtype, copy=False), self.W.astype(x.dtype, copy=False)
+        if dout.shape != (len(x), W.shape[1]):
+            raise ValueError(
+                f"Affine.backward expects the shape of the output {(len(x), W.shape[1])}, got {dout.shape}"
+            )
         # W lies as (inputs, outputs), linear's weight the other way round. So x and dout change places in
         # linear_backward, and nothing needs to be transposed.
         _, self.dW, _ = functional.linear_backward(x, dout, W, need_dx=False)
         self.db = dout.sum(axis=0)
         return functional.linear(dout, W).reshape(self.original_x_shape)
+
+    @staticmethod
+    def _hint(x: Array, W: Array) -> str:
+        """How many inputs there are, and what to do about it."""
+        if x.ndim < 2:
+            return "; give a batch: x[np.newaxis]"
+        inputs = math.prod(x.shape[1:])
+        text = "" if x.ndim == 2 else f", {inputs} = {' * '.join(map(str, x.shape[1:]))}"
+        return f"{text}; W lies as (inputs, outputs), so use W.T" if inputs == W.shape[1] else text
 
 
 class Dropout:
