@@ -9,6 +9,8 @@ Array = NDArray[Any]
 Seed = np.random.Generator | int | None
 T = TypeVar("T")
 
+_REAL = frozenset([np.dtype(np.float32), np.dtype(np.float64)])
+
 
 def promote(*values: ArrayLike) -> tuple[Array, ...]:
     """Return the values as arrays of one dtype, float32 or float64, chosen by numpy's promotion.
@@ -20,6 +22,10 @@ def promote(*values: ArrayLike) -> tuple[Array, ...]:
     TypeError
         If a value is not made of real numbers in at most 64 bits.
     """
+    first = values[0]
+    kind = first.dtype if type(first) is np.ndarray else None
+    if kind in _REAL and all(type(value) is np.ndarray and value.dtype is kind for value in values):
+        return values  # type: ignore[return-value]  # all are arrays
     arrays = [np.asarray(value) for value in values]
     # A Python number adapts to the arrays beside it: the bias 0 does not turn float32 into float64.
     dtype = np.result_type(
@@ -54,6 +60,15 @@ def as_labels(t: ArrayLike, y: Array) -> Array:
     if n and not (t.min() >= 0 and t.max() < classes):
         raise ValueError(f"labels must lie in 0..{classes - 1}, got {t.min()}..{t.max()}")
     return t.reshape(n)
+
+
+def columns_together(W: Array) -> Array:
+    """Return the weight W (inputs, outputs) of an affine layer in the order of memory that suits it best.
+
+    That is with the inputs of one output side by side, as ``cnn_core.layers.Linear`` has them: all products
+    of the layer read it as it lies then. What lies so already is not copied.
+    """
+    return np.asfortranarray(W)
 
 
 def remembered(value: T | None, layer: object) -> T:

@@ -1,6 +1,7 @@
 """Affine, Dropout and BatchNormalization."""
 
 import math
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +17,9 @@ class Affine:
     """``x @ W + b`` with W of shape (inputs, outputs) and b of shape (outputs,) (section 5.6.2).
 
     An input of more than two dimensions is flattened to (N, inputs); ``backward`` gives its shape back.
+
+    A W in Fortran's order, which the networks of this package have, is used as it lies; one in C's order is
+    copied in every forward pass.
     """
 
     def __init__(self, W: Array, b: Array) -> None:
@@ -36,13 +40,25 @@ class Affine:
 
     def backward(self, dout: Array) -> Array:
         """Return the gradient of x and leave ``x.T @ dout`` on dW and the column sums of dout on db."""
+        return cast(Array, self._backward(dout, True)).reshape(self.original_x_shape)
+
+    def backward_params(self, dout: Array) -> None:
+        """Leave the gradients on dW and db as `backward` does, without the work for that of x."""
+        self._backward(dout, False)
+
+    def _backward(self, dout: Array, need_dx: bool) -> Array | None:
         x = remembered(self.x, self)
         dout, W = dout.astype(x.dtype, copy=False), self.W.astype(x.dtype, copy=False)
-        # W lies as (inputs, outputs), linear's weight the other way round. So x and dout change places in
-        # linear_backward, and nothing needs to be transposed.
-        _, self.dW, _ = functional.linear_backward(x, dout, W, need_dx=False)
-        self.db = dout.sum(axis=0)
-        return functional.linear(dout, W).reshape(self.original_x_shape)
+        if W.T.flags.c_contiguous:
+            dx, dweight, self.db = functional.linear_backward(dout, x, W.T, need_dx=need_dx)
+            self.dW = dweight.T
+        else:
+            # linear's weight is W the other way round. So x and dout change places in linear_backward, and
+            # nothing needs to be transposed.
+            _, self.dW, _ = functional.linear_backward(x, dout, W, need_dx=False)
+            self.db = dout.sum(axis=0)
+            dx = functional.linear(dout, W) if need_dx else None
+        return dx
 
 
 class Dropout:
