@@ -52,6 +52,8 @@ class MultiLayerNet(Network):
         self._activation = _ACTIVATIONS[activation]
         name = "MultiLayerNet: weight_decay_lambda"
         self.weight_decay_lambda = real_number(weight_decay_lambda, name, at_least=0)
+        self.input_size, self.output_size = input_size, output_size
+        self.hidden_size_list, self.hidden_layer_num = hidden_size_list, len(hidden_size_list)
         self.params = {}
         rng = np.random.default_rng(rng)
         sizes = [input_size, *hidden_size_list, output_size]
