@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
-from cnn_core.book import deep_convnet, in_numpy, optimizer, simple_convnet
+from cnn_core.book import deep_convnet, in_numpy, multi_layer_net, optimizer, simple_convnet
 from cnn_core.book.layers import Dropout
 
 SMALL = {"filter_num": 3, "filter_size": 3, "stride": 1}
 SIZES = {f"conv_param_{n}": SMALL | {"pad": 2 if n == 4 else 1} for n in range(1, 7)}
 # Each network with the plain one that takes its parameters, and the shape of its images.
 NETWORKS = {
+    "MultiLayerNet": (
+        lambda: multi_layer_net.MultiLayerNet(12, [7, 6], 5, rng=0),
+        in_numpy.MultiLayerNet,
+        (12,),
+    ),
     "SimpleConvNet": (
         lambda: simple_convnet.SimpleConvNet((2, 10, 12), SMALL | {"pad": 1}, 7, 5, 0.3, rng=0),
         lambda params: in_numpy.SimpleConvNet(params, pad=1),

@@ -28,7 +28,7 @@ def test_rows_have_all_contenders():
 @pytest.mark.parametrize("network", speed.NETWORKS)
 def test_contenders_start_from_the_same_weights_and_learn(network):
     rng = np.random.default_rng(0)
-    x, t = rng.random((4, 1, 28, 28), np.float32), rng.integers(0, 10, 4)
+    x, t = rng.random((4, *speed._MAKERS[network][2]), np.float32), rng.integers(0, 10, 4)
     before, after = [], []
     for contender in speed.CONTENDERS[:3]:  # the last has its own order of axes
         step, predict = speed._make(contender, network)

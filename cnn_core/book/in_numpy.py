@@ -1,4 +1,4 @@
-"""SimpleConvNet and DeepConvNet as chapters 5 to 8 explain them, in plain numpy and float64: the yardstick.
+"""The book's networks as chapters 5 to 8 explain them, in plain numpy and float64: the yardstick.
 
 Every convolution and pooling lays its windows out as a matrix, every product is ``np.dot``, every layer makes
 new arrays. :mod:`cnn_core.book.speed` measures the library against it, and the tests hold the networks of
@@ -17,7 +17,7 @@ import numpy as np
 
 from cnn_core.book._arrays import Array, Seed
 
-__all__ = ["Adam", "DeepConvNet", "SimpleConvNet"]
+__all__ = ["Adam", "DeepConvNet", "MultiLayerNet", "SimpleConvNet"]
 
 
 def im2col(x: Array, height: int, width: int, stride: int, pad: int) -> Array:
@@ -138,7 +138,7 @@ class _Network:
     layers: list[Any]
 
     def predict(self, x: Array, train_flg: bool = False) -> Array:
-        """Return the scores (N, classes) of the images x (N, C, H, W)."""
+        """Return the scores (N, classes) of the images x (N, C, H, W) or rows x (N, inputs)."""
         for layer in self.layers:
             x = layer.forward(x, train_flg)
         return x
@@ -163,6 +163,23 @@ class _Network:
         for n, layer in enumerate(weighted, start=1):
             grads[f"W{n}"], grads[f"b{n}"] = layer.dW, layer.db
         return grads
+
+
+class MultiLayerNet(_Network):
+    """Affine and ReLU, once per hidden layer, and affine (section 6.1.8).
+
+    Parameters
+    ----------
+    params : dict of arrays
+        Of :class:`cnn_core.book.multi_layer_net.MultiLayerNet` without weight decay, W1, b1, W2, ...;
+        they are not copied.
+    """
+
+    def __init__(self, params: dict[str, Array]) -> None:
+        self.params = params
+        self.layers = [_Affine(params["W1"], params["b1"])]
+        for n in range(2, len(params) // 2 + 1):
+            self.layers += [_Relu(), _Affine(params[f"W{n}"], params[f"b{n}"])]
 
 
 class SimpleConvNet(_Network):

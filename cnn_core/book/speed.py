@@ -30,12 +30,33 @@ from cnn_core.bench.measure import Contender, Effort, Timing, settle, take_turns
 from cnn_core.bench.report import plural
 from cnn_core.bench.report import seconds as with_unit
 from cnn_core.bench.threads import using_threads
-from cnn_core.book import deep_convnet, in_numpy, optimizer, simple_convnet
+from cnn_core.book import deep_convnet, in_numpy, multi_layer_net, optimizer, simple_convnet
 from cnn_core.book._arrays import Array
+from cnn_core.book.network import Network
+from cnn_core.layers import Sequential
 
 __all__ = ["Row", "measure", "peak_memory"]
 
-NETWORKS = ("SimpleConvNet", "DeepConvNet")
+_HIDDEN = [100, 100, 100, 100]
+# How cnn_core.book and cnn_core.models make each network, and what it takes for one image.
+_MAKERS: dict[str, tuple[Callable[[], Network], Callable[[], Sequential], tuple[int, ...]]] = {
+    "MultiLayerNet": (
+        lambda: multi_layer_net.MultiLayerNet(784, _HIDDEN, 10, rng=0),
+        lambda: models.MLP((784,), hidden=_HIDDEN, rng=0),
+        (784,),
+    ),
+    "SimpleConvNet": (
+        lambda: simple_convnet.SimpleConvNet(rng=0),
+        lambda: models.SimpleConvNet(rng=0),
+        (1, 28, 28),
+    ),
+    "DeepConvNet": (
+        lambda: deep_convnet.DeepConvNet(rng=0),
+        lambda: models.DeepConvNet(dropout_logits=True, rng=0),
+        (1, 28, 28),
+    ),
+}
+NETWORKS = tuple(_MAKERS)
 # The first word says whose threads a contender has.
 CONTENDERS = ("numpy", "cnn_core book float64", "cnn_core book float32", "cnn_core models")
 
@@ -82,16 +103,17 @@ def measure(
         Per row, for all contenders together; each has at least five turns.
     threads : int, optional
         Of this library; as many as it uses by default if not given. numpy's are its own matter.
-    networks : sequence of {"SimpleConvNet", "DeepConvNet"}
+    networks : sequence of {"MultiLayerNet", "SimpleConvNet", "DeepConvNet"}
     images : int
         In a batch.
     """
     rng = np.random.default_rng(0)
-    x, t = rng.random((images, 1, 28, 28), np.float32), rng.integers(0, 10, images)
+    t = rng.integers(0, 10, images)
     effort = Effort(seconds)
     rows = []
     with using_threads(threads):
         for network in networks:
+            x = rng.random((images, *_MAKERS[network][2]), np.float32)
             made = {contender: _make(contender, network) for contender in CONTENDERS}
             works: list[tuple[str, int, dict[str, Callable[[], object]]]] = [
                 ("training step", images, {name: _bound(step, x, t) for name, (step, _) in made.items()}),
@@ -109,7 +131,7 @@ def peak_memory(network: str, contender: str, images: int = 100) -> int | None:
 
     Parameters
     ----------
-    network : {"SimpleConvNet", "DeepConvNet"}
+    network : {"MultiLayerNet", "SimpleConvNet", "DeepConvNet"}
     contender : {"numpy", "cnn_core book float64", "cnn_core book float32", "cnn_core models"}
     images : int
         In a batch.
@@ -124,40 +146,35 @@ def peak_memory(network: str, contender: str, images: int = 100) -> int | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(
-        prog="python -m cnn_core.book.speed", description=__doc__.partition("\n")[0]
+        prog="python -m cnn_core.book.speed",
+        description="Measure the networks of cnn_core.book beside the same in plain numpy.",
     )
     parser.add_argument("--seconds", type=float, default=1.0, help="per row (%(default)s)")
     parser.add_argument("--threads", type=int, help="of this library; numpy's are those of its BLAS")
     given = parser.parse_args(arguments)
     rows = measure(given.seconds, given.threads)
-    peaks = {(network, name): peak_memory(network, name) for network in NETWORKS for name in CONTENDERS}
+    with_columns = [network for network, (_, _, shape) in _MAKERS.items() if len(shape) == 3]
+    peaks = {(network, name): peak_memory(network, name) for network in with_columns for name in CONTENDERS}
     with using_threads(given.threads):
         print(f"{_machine()}\n\n{_table(rows, peaks)}")
 
 
 def _make(contender: str, network: str) -> tuple[Step, Predict]:
     """A contender's training step and prediction, with weights from the same seed."""
+    make, make_model, _ = _MAKERS[network]
     if contender == "cnn_core models":
-        return _make_model(network)
-    net: Any
-    adam: Any
-    net = {"SimpleConvNet": simple_convnet.SimpleConvNet, "DeepConvNet": deep_convnet.DeepConvNet}[network](
-        rng=0
-    )
-    adam = optimizer.Adam()
+        return _model(make_model())
+    net: Any = make()
+    adam: Any = optimizer.Adam()
     if contender == "numpy":
-        net, adam = getattr(in_numpy, network)(net.params), in_numpy.Adam()
+        params = {key: param.copy(order="C") for key, param in net.params.items()}  # as numpy makes them
+        net, adam = getattr(in_numpy, network)(params), in_numpy.Adam()
     elif contender.endswith("float32"):
         net.astype(np.float32)
     return lambda x, t: adam.update(net.params, net.gradient(x, t)), net.predict
 
 
-def _make_model(network: str) -> tuple[Step, Predict]:
-    model = (
-        models.SimpleConvNet(rng=0)
-        if network == "SimpleConvNet"
-        else models.DeepConvNet(dropout_logits=True, rng=0)
-    )
+def _model(model: Sequential) -> tuple[Step, Predict]:
     loss, adam, inference = losses.CrossEntropyLoss(), optim.Adam(), model.for_inference()
 
     def step(x: Array, t: Array) -> None:
@@ -174,7 +191,7 @@ def _bound(call: Callable[..., object], *arguments: Array) -> Callable[[], objec
 
 def _growth(network: str, contender: str, images: int) -> int:
     """Bytes between what the process holds after a step of one image, and the most it held in one of many."""
-    x, t = np.ones((images, 1, 28, 28), np.float32), np.zeros(images, np.intp)
+    x, t = np.ones((images, *_MAKERS[network][2]), np.float32), np.zeros(images, np.intp)
     step, _ = _make(contender, network)
     step(x[:1], t[:1])
     before = _of_process("VmRSS")
