@@ -12,11 +12,11 @@ from cnn_core.book import speed
 
 def test_rows_have_all_contenders():
     before = get_num_threads()
-    rows = speed.measure(0.0, 1, networks=["SimpleConvNet"], images=3)
+    rows = speed.measure(0.0, 1, networks=["MultiLayerNet"], images=3)
     assert [(row.network, row.work, row.images) for row in rows] == [
-        ("SimpleConvNet", "training step", 3),
-        ("SimpleConvNet", "prediction", 3),
-        ("SimpleConvNet", "prediction", 1),
+        ("MultiLayerNet", "training step", 3),
+        ("MultiLayerNet", "prediction", 3),
+        ("MultiLayerNet", "prediction", 1),
     ]
     for row in rows:
         assert tuple(row.times) == speed.CONTENDERS
