@@ -23,9 +23,12 @@ def promote(*values: ArrayLike) -> tuple[Array, ...]:
         If a value is not made of real numbers in at most 64 bits.
     """
     first = values[0]
-    kind = first.dtype if type(first) is np.ndarray else None
-    if kind in _REAL and all(type(value) is np.ndarray and value.dtype is kind for value in values):
-        return values  # type: ignore[return-value]  # all are arrays
+    if type(first) is np.ndarray and (kind := first.dtype) in _REAL:
+        for value in values:
+            if type(value) is not np.ndarray or value.dtype is not kind:
+                break
+        else:  # as nearly always
+            return values  # type: ignore[return-value]
     arrays = [np.asarray(value) for value in values]
     # A Python number adapts to the arrays beside it: the bias 0 does not turn float32 into float64.
     dtype = np.result_type(

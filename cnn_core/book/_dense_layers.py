@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike
 
 from cnn_core import functional
 from cnn_core._checks import real_number
+from cnn_core.book._activation_layers import Relu
 from cnn_core.book._arrays import Array, Seed, promote, remembered
+from cnn_core.functional.dense import linear_relu
 
 EPS = 1e-6  # the book writes 10e-7
 
@@ -31,12 +33,19 @@ class Affine:
 
     def forward(self, x: ArrayLike) -> Array:
         """Return ``x @ W + b`` of shape (N, outputs)."""
+        return self._forward(x, relu=False)
+
+    def forward_relu(self, x: ArrayLike, relu: Relu) -> Array:
+        """Return ``relu.forward(self.forward(x))``, computed in one call."""
+        return relu.done(self._forward(x, relu=True))
+
+    def _forward(self, x: ArrayLike, relu: bool) -> Array:
         x, W, b = promote(x, self.W, self.b)
         if x.ndim < 2 or math.prod(x.shape[1:]) != W.shape[0]:
             raise ValueError(f"Affine expects {W.shape[0]} inputs for each image, got x of shape {x.shape}")
         self.original_x_shape = x.shape
         self.x = x.reshape(len(x), W.shape[0])
-        return functional.linear(self.x, W.T, b)
+        return linear_relu(self.x, W.T, b, relu=relu)
 
     def backward(self, dout: Array) -> Array:
         """Return the gradient of x and leave ``x.T @ dout`` on dW and the column sums of dout on db."""

@@ -15,11 +15,11 @@ _KNOWS_TRAINING = (Dropout, BatchNormalization)
 
 
 def forward(layers: Sequence[Any], x: ArrayLike, train_flg: bool) -> ArrayLike:
-    """Return what the last layer makes of x; a convolution and the ReLU after it run in one pass."""
+    """Return what the last layer makes of x; a layer with weights and the ReLU after it run in one pass."""
     i = 0
     while i < len(layers):
         layer = layers[i]
-        if i + 1 < len(layers) and _is(layer, Convolution) and _is(layers[i + 1], Relu):
+        if i + 1 < len(layers) and _has_weights(layer) and _is(layers[i + 1], Relu):
             x = layer.forward_relu(x, layers[i + 1])
             i += 1
         elif isinstance(layer, _KNOWS_TRAINING):
@@ -39,7 +39,7 @@ def backward(layers: Sequence[Any], dout: Array) -> None:
     i = len(layers) - 1
     while i >= 0:
         layer = layers[i]
-        if i == 0 and (_is(layer, Convolution) or _is(layer, Affine)):
+        if i == 0 and _has_weights(layer):
             layer.backward_params(dout)
         elif i > 0 and _is(layer, Pooling) and _is(layers[i - 1], Relu) and layer.follows(layers[i - 1]):
             dout = layer.backward_relu(dout)
@@ -47,6 +47,10 @@ def backward(layers: Sequence[Any], dout: Array) -> None:
         else:
             dout = layer.backward(dout)
         i -= 1
+
+
+def _has_weights(layer: Any) -> bool:
+    return _is(layer, Convolution) or _is(layer, Affine)
 
 
 def _is(layer: Any, kind: type) -> bool:
