@@ -75,7 +75,7 @@ def small_mnist(monkeypatch):
 def no_windows(monkeypatch):
     """Figures are drawn when they would be shown, and closed."""
     matplotlib = pytest.importorskip("matplotlib")
-    monkeypatch.setitem(matplotlib.rcParams, "backend", "Agg")
+    matplotlib.use("Agg")
     from matplotlib import pylab, pyplot
 
     def draw():
