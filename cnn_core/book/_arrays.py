@@ -11,6 +11,8 @@ Array = NDArray[Any]
 Seed = np.random.Generator | int | None
 T = TypeVar("T")
 
+_REAL = frozenset([np.dtype(np.float32), np.dtype(np.float64)])
+
 
 def promote(*values: ArrayLike) -> tuple[Array, ...]:
     """Return the values as arrays of one dtype, float32 or float64, chosen by numpy's promotion.
@@ -22,6 +24,13 @@ def promote(*values: ArrayLike) -> tuple[Array, ...]:
     TypeError
         If a value is not made of real numbers in at most 64 bits.
     """
+    first = values[0]
+    if type(first) is np.ndarray and (kind := first.dtype) in _REAL:
+        for value in values:
+            if type(value) is not np.ndarray or value.dtype is not kind:
+                break
+        else:  # as nearly always
+            return values  # type: ignore[return-value]
     arrays = [np.asarray(value) for value in values]
     # A Python number adapts to the arrays beside it: the bias 0 does not turn float32 into float64.
     dtype = np.result_type(
@@ -69,6 +78,15 @@ def check_images(x: Array, layer: object, channels: int | None = None) -> None:
     if channels is not None and x.shape[1] != channels:
         hint = for_channels(x.shape, channels)
         raise ValueError(f"{name} expects images of {channels} channels, got {x.shape[1]}{hint}")
+
+
+def columns_together(W: Array) -> Array:
+    """Return the weight W (inputs, outputs) of an affine layer in the order of memory that suits it best.
+
+    That is with the inputs of one output side by side, as ``cnn_core.layers.Linear`` has them: all products
+    of the layer read it as it lies then. What lies so already is not copied.
+    """
+    return np.asfortranarray(W)
 
 
 def remembered(value: T | None, layer: object) -> T:
