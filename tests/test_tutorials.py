@@ -57,6 +57,15 @@ def test_every_tutorial_is_in_the_index(index: Path) -> None:
         assert f"]({page.name})" in text, page.name
 
 
+def test_experiments_that_pages_name_exist() -> None:
+    from cnn_core.book.experiments import EXPERIMENTS
+
+    for page in PAGES:
+        named = re.findall(r"`cnn-core book ([\w-]+)`", page.read_text(encoding="utf-8"))
+        assert named, page.name
+        assert set(named) <= EXPERIMENTS.keys(), page.name
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/adding-a-layer.md"])
 def test_code_of_a_document(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
