@@ -13,14 +13,15 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 TUTORIALS = ROOT / "docs" / "tutorials"
 
-_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?P<language>\w*)(?P<note>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 _PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$", re.MULTILINE)
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, its code, the line that the code begins at, and where it ends."""
+    """A fenced block: its language, what follows that (``not run``), its code, its first line, its end."""
 
     language: str
+    note: str
     code: str
     line: int
     end: int
@@ -29,7 +30,7 @@ class Block(NamedTuple):
 def blocks(text: str) -> list[Block]:
     """Return the fenced blocks of a page, in order."""
     return [
-        Block(m["language"], m["code"], text.count("\n", 0, m.start("code")) + 1, m.end())
+        Block(m["language"], m["note"].strip(), m["code"], text.count("\n", 0, m.start("code")) + 1, m.end())
         for m in _FENCE.finditer(text)
     ]
 
@@ -50,6 +51,8 @@ def promised(block: Block, following: Sequence[Block], text: str) -> str | None:
 def run(page: Path) -> str:
     """Execute the Python blocks of a page in one namespace, in the current directory; return what it says.
 
+    A block that begins with ```` ```python not run ```` is for the reader to fill in, and is left out.
+
     Raises
     ------
     AssertionError
@@ -59,7 +62,8 @@ def run(page: Path) -> str:
     found = blocks(text)
     namespace: dict[str, object] = {"__name__": "__main__"}
     for i, block in enumerate(found):
-        if block.language != "python":
+        if (block.language, block.note) != ("python", ""):
+            assert block.note in ("", "not run"), f"{page.name}, block at line {block.line}: {block.note!r}"
             continue
         printed = io.StringIO()
         code = "\n" * (block.line - 1) + block.code  # tracebacks then name the line of the page

@@ -11,7 +11,7 @@ from markdown_code import ROOT, blocks
 def test_translations_have_the_same_code_and_links(folder: str, language: str) -> None:
     def content(name: str) -> tuple[list, list[int], list[str]]:
         text = (ROOT / folder / name).read_text(encoding="utf-8")
-        code = [(b.language, re.sub(r"#.*", "#", b.code)) for b in blocks(text)]
+        code = [(b.language, b.note, re.sub(r"#.*", "#", b.code)) for b in blocks(text)]
         prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
         headings = [len(level) for level in re.findall(r"^(#+) ", prose, flags=re.MULTILINE)]
         links = re.findall(r"\]\((?!README)([^)]+)\)", prose)

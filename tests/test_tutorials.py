@@ -90,3 +90,12 @@ def test_what_a_page_promises_is_compared(tmp_path: Path) -> None:
         bad.write_text(page.read_text().replace(*wrong))
         with pytest.raises(AssertionError, match=r"bad\.md, block at line"):
             markdown_code.run(bad)
+
+
+def test_blocks_for_the_reader_to_fill_in_are_not_run(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python not run\nyours()\n```\n\n```python\nprint(1)  # 1\n```\n")
+    markdown_code.run(page)
+    page.write_text("```python nut run\nyours()\n```\n")
+    with pytest.raises(AssertionError, match="'nut run'"):
+        markdown_code.run(page)
