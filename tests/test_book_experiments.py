@@ -86,7 +86,6 @@ def test_what_needs_no_images_is_reproduced_anywhere(name, folder):
         "optimizers",
         "weight-init",
         "batch-norm",
-        "weight-decay",
     ],
 )
 def test_the_book_is_reproduced_on_mnist(name, folder):
