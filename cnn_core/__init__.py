@@ -1,7 +1,7 @@
 """Small convolutional networks on the CPU: numpy in, numpy out, compiled kernels, explicit backward passes.
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
-``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``gradcheck`` and ``bench``.
+``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``search``, ``gradcheck`` and ``bench``.
 ``cnn_core.book`` is the interface of the book *Deep Learning from Scratch*.
 """
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         optim,
         plots,
         reference,
+        search,
         training,
     )
     from cnn_core._config import show_config
@@ -48,6 +49,7 @@ __all__ = [
     "optim",
     "plots",
     "reference",
+    "search",
     "set_num_threads",
     "show_config",
     "training",
@@ -57,7 +59,8 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "": "bench book data files functional gradcheck init losses models optim plots reference training",
+        "": "bench book data files functional gradcheck init losses models optim plots reference "
+        "search training",
         "_config": "show_config",
         "_threads": "get_num_threads set_num_threads",
         "layers": " ".join(layers.__all__),
