@@ -102,6 +102,8 @@ def test_narrowed_holds_the_best_and_nothing_beyond():
     assert max(rates) <= high < max(rates) * 1.01
     assert result.narrowed() == result.narrowed(6)
     assert result.chosen(1) == result.best.params
+    middle = sorted(trial.params["lr"] for trial in result.complete[:3])[1]
+    assert result.chosen()["lr"] == result.chosen(3)["lr"] == middle
 
 
 def test_table_and_csv(tmp_path):
@@ -109,7 +111,7 @@ def test_table_and_csv(tmp_path):
     lines = result.table(count=None).splitlines()
     assert lines[0].split() == ["trial", "value", "lr", "weight_decay", "seconds"]
     assert len(lines) == 13
-    assert lines[-1].endswith("the loss is nan")
+    assert lines[-1].endswith("  failed: the loss is nan")
     result.to_csv(tmp_path / "trials.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "trials.csv").read_text())))
     assert [int(row["trial"]) for row in rows] == [trial.number for trial in result]
@@ -406,8 +408,8 @@ def test_progress_is_a_line_for_each_trial_where_there_is_no_terminal(capsys):
     lines = err.splitlines()
     assert out == ""
     assert len(lines) == 12
-    assert lines[-1].startswith("rates 12/12: trial 11 with lr ")
-    assert lines[-1].endswith(f"best {result.best.value:.4f} in trial {result.best.number}")
+    assert lines[-1].startswith("rates, 12/12: trial 11 with lr ")
+    assert lines[-1].endswith(f"best {result.best.value:.4g} in trial {result.best.number}")
     assert sum("the loss is nan" in line for line in lines) == 12 - len(result.complete)
 
 
@@ -417,7 +419,7 @@ def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
     err = capsys.readouterr().err
     assert "rates: 100%" in err
     assert "8/8" in err
-    assert f"best {result.best.value:.4f} in trial {result.best.number}" in err
+    assert f"best {result.best.value:.4g} in trial {result.best.number}" in err
 
 
 def test_optuna_is_imported_by_a_search_alone():

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from cnn_core.search._study import Plan
+
+_REASON_WIDTH = 50
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,12 @@ class TrialResult:
     train_curve: tuple[float, ...] = ()
     seconds: float = 0.0
     reason: str = ""
+
+    def fate(self) -> str:
+        """How the trial ended, in a few words."""
+        if self.state != "failed":
+            return self.state
+        return "failed: " + textwrap.shorten(self.reason, _REASON_WIDTH, placeholder=" ...")
 
     def describe(self) -> str:
         """The parameters in one line."""
@@ -140,7 +149,7 @@ class SearchResult:
             for name, parameter in self.space.items()
         }
 
-    def chosen(self, best: int = 5) -> dict[str, Any]:
+    def chosen(self, best: int | None = None) -> dict[str, Any]:
         """Return one value for each parameter: the median over the best trials, an option by majority.
 
         A single best trial owes part of its rank to luck; the middle of several that are nearly as good is a
@@ -148,16 +157,17 @@ class SearchResult:
 
         Parameters
         ----------
-        best : int
-            How many trials. Of an even number, the two in the middle are averaged: on a log scale those of
-            `LogUniform`.
+        best : int, optional
+            How many of the complete trials: by default a tenth, and at least 1. Of an even number, the two
+            values in the middle are averaged: on a log scale those of `LogUniform`.
 
         Raises
         ------
         ValueError
             If no trial is complete.
         """
-        few = self._best_few(integer(best, "best", at_least=1))
+        best = max(1, len(self.complete) // 10) if best is None else integer(best, "best", at_least=1)
+        few = self._best_few(best)
         return {
             name: parameter.centre([trial.params[name] for trial in few])
             for name, parameter in self.space.items()
@@ -180,7 +190,7 @@ class SearchResult:
         for trial in self.trials[:count]:
             value = "-" if trial.value is None else short(trial.value)
             params = (short(trial.params[name]) for name in self.space)
-            state = "" if trial.state == "complete" else trial.reason or trial.state
+            state = "" if trial.state == "complete" else trial.fate()
             rows.append((str(trial.number), value, *params, f"{trial.seconds:.1f}", state))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
         return "\n".join(
@@ -237,7 +247,7 @@ class NarrowingResult:
             (result.best for result in complete), key=lambda trial: _rank(trial, complete[0].direction)
         )
 
-    def chosen(self, best: int = 5) -> dict[str, Any]:
+    def chosen(self, best: int | None = None) -> dict[str, Any]:
         """One value for each parameter, from the best trials of the last round; see `SearchResult.chosen`."""
         complete = [result for result in self.rounds if result.complete] or self.rounds[-1:]
         return complete[-1].chosen(best)
