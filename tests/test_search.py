@@ -11,6 +11,9 @@ import pytest
 from search_cases import SPACE, broken, digits, diverging, height, hill
 
 from cnn_core import search
+from cnn_core.book.multi_layer_net import MultiLayerNet
+from cnn_core.book.trainer import Trainer
+from cnn_core.data import load_digits, split
 
 optuna = pytest.importorskip("optuna")
 
@@ -210,6 +213,29 @@ def test_digits_are_learned_better_at_the_rates_that_are_found():
     worst = min(result, key=lambda trial: trial.params["lr"])
     assert max(worst.curve) < 0.6
     assert any(trial.state == "pruned" for trial in result)
+
+
+def test_the_script_of_the_book():
+    data = load_digits()
+    part, validation = split(data.train[:125], [100, 25], rng=0)
+    x, x_val = part.x.reshape(100, 64), validation.x.reshape(25, 64)
+
+    def train(params, trial):
+        network = MultiLayerNet(64, [30], 10, weight_decay_lambda=params["weight_decay"], rng=0)
+        rate = {"lr": params["lr"]}
+        trainer = Trainer(
+            network, x, part.t, x_val, validation.t, epochs=5, optimizer_param=rate, verbose=False, rng=0
+        )
+        trainer.train()
+        accuracies = zip(trainer.test_acc_list, trainer.train_acc_list, strict=True)
+        for epoch, (val, tra) in enumerate(accuracies, 1):
+            trial.report(val, epoch, train=tra)
+        return trainer.test_acc_list[-1]
+
+    result = find(train, {**SPACE, "lr": search.LogUniform(1e-4, 1)}, trials=20)
+    assert result.best.value > 0.5
+    assert len(result.best.train_curve) == 5
+    assert result.narrowed()["lr"].low > 1e-2
 
 
 def test_the_callback_watches_what_fits_the_direction():

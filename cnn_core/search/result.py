@@ -128,8 +128,8 @@ class SearchResult:
         Parameters
         ----------
         keep : int, optional
-            How many of the complete trials count as the best: by default a fifth, such as the 20 best of 100
-            that the book draws, and at least 5.
+            How many complete trials count as the best: by default a fifth of all, such as the 20 of 100 that
+            the book draws, and at least 5.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class SearchResult:
         -----
         *Deep Learning from Scratch*, section 6.5.3. Bounds are rounded outwards to three digits.
         """
-        keep = max(5, len(self.complete) // 5) if keep is None else integer(keep, "keep", at_least=2)
+        keep = max(5, len(self) // 5) if keep is None else integer(keep, "keep", at_least=2)
         best = self._best_few(keep)
         if len(best) < 2:
             raise ValueError("narrowed: needs at least two complete trials, got one")
@@ -158,7 +158,7 @@ class SearchResult:
         Parameters
         ----------
         best : int, optional
-            How many of the complete trials: by default a tenth, and at least 1. Of an even number, the two
+            How many complete trials: by default a tenth of all, and at least 1. Of an even number, the two
             values in the middle are averaged: on a log scale those of `LogUniform`.
 
         Raises
@@ -166,7 +166,7 @@ class SearchResult:
         ValueError
             If no trial is complete.
         """
-        best = max(1, len(self.complete) // 10) if best is None else integer(best, "best", at_least=1)
+        best = max(1, len(self) // 10) if best is None else integer(best, "best", at_least=1)
         few = self._best_few(best)
         return {
             name: parameter.centre([trial.params[name] for trial in few])
