@@ -251,6 +251,25 @@ def test_a_training_that_was_given_up_does_not_count(tmp_path):
     assert all(trial.steps == () for trial in result)
 
 
+def test_a_trial_that_was_being_stored_at_ctrl_c_is_released(tmp_path, monkeypatch):
+    storage = str(tmp_path / "search.log")
+    finish = _claims.finish
+
+    def interrupted(study, number, value=None, state=None):
+        if value is not None:
+            raise KeyboardInterrupt
+        return finish(study, number, value, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_claims, "finish", interrupted)
+        result = find(storage=storage)
+    assert result.interrupted
+    assert len(result) == 0
+    with open_study(make_plan(storage)) as study:
+        assert not _claims.live_claims(study)
+    assert len(find(storage=storage)) == 6
+
+
 def test_the_heart_beats_while_a_trial_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(_claims, "BEAT_SECONDS", 0.001)
     plan = make_plan(str(tmp_path / "search.log"))

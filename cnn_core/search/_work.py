@@ -41,7 +41,11 @@ def do_trials(
     """Do trials until all of the plan are done, by this process or by others."""
     claimant = _claims.Claimant(study, plan, index)
     while claimed := claimant.claim():
-        _do_trial(train, plan, study, catch, *claimed)
+        try:
+            _do_trial(train, plan, study, catch, *claimed)
+        except BaseException:
+            _claims.release(study, claimed[2].number)  # for this process or another to do again
+            raise
         after_each(study)
 
 
@@ -71,7 +75,6 @@ def _do_trial(
         return  # this process was silent for so long that another one has taken over
     except BaseException as error:
         if not isinstance(error, (FloatingPointError, *catch)):
-            _claims.release(study, optuna_trial.number)
             error.add_note(f"in trial {number} of the search, with {params}")
             raise
         state = TrialState.FAIL
@@ -123,10 +126,9 @@ def do_trials_in_processes(
             processes.append(process)
             channels[ours] = process
         while channels:
-            for channel in connection.wait(list(channels), timeout=0.5):
-                assert isinstance(channel, connection.Connection)
-                process = channels.pop(channel)
-                _take_report(channel, process)
+            ready = connection.wait(list(channels), timeout=0.5)
+            for channel in [channel for channel in channels if channel in ready]:
+                _take_report(channel, channels.pop(channel))
             after_each(study)
         for process in processes:
             process.join()
@@ -152,7 +154,7 @@ def _take_report(channel: "connection.Connection", process: "SpawnProcess") -> N
     error: Exception | None
     try:
         error = _received(channel.recv_bytes())
-    except EOFError:
+    except (EOFError, OSError):
         process.join()
         hint = (
             f"signal {-process.exitcode}; was it out of memory?"
