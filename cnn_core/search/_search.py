@@ -9,7 +9,8 @@ from cnn_core._checks import integer, one_of
 from cnn_core.search._progress import Progress
 from cnn_core.search._study import Plan, import_optuna, open_study, with_storage
 from cnn_core.search._work import Train, do_trials, do_trials_in_processes
-from cnn_core.search.result import NarrowingResult, SearchResult, collect
+from cnn_core.search.result import SearchResult, collect
+from cnn_core.search.rounds import NarrowingResult
 from cnn_core.search.space import Space, check_space
 
 if TYPE_CHECKING:

@@ -92,7 +92,7 @@ class SearchResult:
         self.name = name
         self.space = space
         self.direction = direction
-        self.trials = tuple(sorted(trials, key=lambda trial: _rank(trial, direction)))
+        self.trials = tuple(sorted(trials, key=lambda trial: rank(trial, direction)))
         self.interrupted = interrupted
 
     def __len__(self) -> int:
@@ -212,61 +212,6 @@ class SearchResult:
         return self.complete[:count]
 
 
-class NarrowingResult:
-    """The rounds of a search that narrows its space.
-
-    Attributes
-    ----------
-    rounds : tuple of SearchResult
-        Each in the space to which the one before was narrowed.
-    interrupted : bool
-        Whether Ctrl-C ended the search before all rounds were done.
-    """
-
-    def __init__(self, rounds: Sequence[SearchResult]) -> None:
-        self.rounds = tuple(rounds)
-
-    def __repr__(self) -> str:
-        return f"NarrowingResult({len(self.rounds)} rounds: {self.rounds[-1].summary()})"
-
-    @property
-    def interrupted(self) -> bool:
-        return any(result.interrupted for result in self.rounds)
-
-    @property
-    def best(self) -> TrialResult:
-        """The best trial of all rounds.
-
-        Raises
-        ------
-        ValueError
-            If none is complete.
-        """
-        complete = [result for result in self.rounds if result.complete] or self.rounds[-1:]
-        return min(
-            (result.best for result in complete), key=lambda trial: _rank(trial, complete[0].direction)
-        )
-
-    def chosen(self, best: int | None = None) -> dict[str, Any]:
-        """One value for each parameter, from the best trials of the last round; see `SearchResult.chosen`."""
-        complete = [result for result in self.rounds if result.complete] or self.rounds[-1:]
-        return complete[-1].chosen(best)
-
-    def table(self) -> str:
-        """The space and the outcome of each round as text, and the values chosen at the end."""
-        lines = []
-        for i, result in enumerate(self.rounds):
-            ranges = "; ".join(f"{name} {parameter}" for name, parameter in result.space.items())
-            lines += [f"round {i + 1}: {ranges}", f"  {result.summary()}"]
-        if any(result.complete for result in self.rounds):
-            lines.append("chosen: " + ", ".join(f"{name} {short(v)}" for name, v in self.chosen().items()))
-        return "\n".join(lines)
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line for each trial of each round; the file is replaced in one step."""
-        write_csv(path, self.rounds)
-
-
 def collect(study: "Study", plan: "Plan") -> list[TrialResult]:
     """The trials of a plan that are done."""
     return [
@@ -283,11 +228,11 @@ def write_csv(path: str | os.PathLike[str], rounds: Sequence[SearchResult]) -> N
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["round", "rank", "trial", "state", "value", *names, "steps", "seconds", "reason"])
     for i, result in enumerate(rounds):
-        for rank, trial in enumerate(result, 1):
+        for place, trial in enumerate(result, 1):
             value = "" if trial.value is None else trial.value
             params = [trial.params[name] for name in names]
             end = [len(trial.steps), trial.seconds, trial.reason]
-            writer.writerow([i + 1, rank, trial.number, trial.state, value, *params, *end])
+            writer.writerow([i + 1, place, trial.number, trial.state, value, *params, *end])
     write_atomically(path, text.getvalue().encode())
 
 
@@ -313,7 +258,7 @@ def _result(number: int, trial: "FrozenTrial", plan: "Plan") -> TrialResult:
     )
 
 
-def _rank(trial: TrialResult, direction: str) -> tuple[int, float, int]:
+def rank(trial: TrialResult, direction: str) -> tuple[int, float, int]:
     """What sorts the best trials first; among equals, the one with the lower number."""
     order = ("complete", "pruned", "failed").index(trial.state)
     value = math.inf if trial.value is None else trial.value
