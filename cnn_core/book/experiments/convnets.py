@@ -155,7 +155,7 @@ def _figure(title: str, accuracies: np.ndarray) -> "Figure":
     low = 100 * accuracies[1:].min()
     panel.set_ylim(low - 0.1 * (100 - low) - 0.02, 100.05)
     panel.set_xlim(0.5, len(accuracies) - 1 + 0.13 * len(accuracies))
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10)))
     panel.legend(frameon=False, loc="lower right")
     return figure
 

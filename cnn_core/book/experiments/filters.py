@@ -67,12 +67,12 @@ def _applied(image: np.ndarray, weights: np.ndarray) -> "Figure":
         9, 2.3 * 4 * image.shape[0] / image.shape[1] + 0.5, "Filters applied to a picture"
     )
     panels = figure.subplots(4, 4).ravel()
-    panels[0].imshow(image, cmap="gray", vmin=0, vmax=1)
+    panels[0].imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     panels[0].set_axis_off()
     answers = functional.conv2d(image[None, None].astype(np.float32), weights.astype(np.float32))[0]
     for panel, w, answer in zip(panels[1:], weights[:, 0], answers, strict=True):
         limit = float(np.percentile(np.abs(answer - answer.mean()), 99.5))
-        panel.imshow(answer - answer.mean(), cmap="RdBu_r", vmin=-limit, vmax=limit)
+        panel.imshow(answer - answer.mean(), cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
         panel.set_axis_off()
         inset = panel.inset_axes((0.0, 0.78, 0.22, 0.22))
         picture(inset, w, float(np.abs(w).max()))
