@@ -22,6 +22,7 @@ from cnn_core.kernel_api cimport real
 
 cdef extern from "vectors.h" nogil:
     void copy_row(void *to, const void *source, size_t n_bytes) noexcept
+    void fetch_row(const void *source, size_t n_bytes) noexcept
 
 cdef struct Shape:
     Py_ssize_t N, C, H, W             # input
@@ -63,6 +64,7 @@ cdef inline void copy_planes(
                             planes[j] = 0
                         if s.sw == 1:
                             copy_row(planes + begin, source + begin, (end - begin) * sizeof(real))
+                            fetch_row(source + begin + s.C * s.H * s.W, (end - begin) * sizeof(real))
                         elif s.sw == 2:     # a stride that the compiler knows
                             for j in range(begin, end):
                                 planes[j] = source[2 * j]

@@ -50,6 +50,13 @@ ALWAYS_INLINE void copy_row(void *to, const void *from, size_t n_bytes)
 #undef COPY_BY
 }
 
+/* Fetches a row into the second-level cache, for the next image while this one is computed. */
+ALWAYS_INLINE void fetch_row(const void *from, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch((const char *)from + i, 0, 2);
+}
+
 /* The sum of a vector's lanes: the halves, then their halves, ... */
 #if VECTOR_BYTES == 64
 ALWAYS_INLINE float sum_lanes_f32(vector_f32 v)
