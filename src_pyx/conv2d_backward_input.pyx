@@ -17,7 +17,7 @@ Contract as in conv2d.pyx. Every element of ``dx`` is written.
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
-from convolution cimport Shape, copy_row, fetch_row, reach
+from convolution cimport Shape, clear_row, copy_row, fetch_row, reach
 from filters cimport blocks_for, channels_to_planes, fills_lanes, lanes_of, pixels_product
 from tiles cimport outer_product, packed_index
 
@@ -46,21 +46,18 @@ cdef void _with_margin(
     const Job *job, const real *dy, Py_ssize_t first, Py_ssize_t n_rows, real *to,
 ) noexcept nogil:
     cdef const Shape *s = &job.s
-    cdef Py_ssize_t f, i, j
+    cdef Py_ssize_t f, i
     for f in range(s.F):
         for i in range(first - job.margin_h, first + n_rows):
             if i < 0 or i >= s.OH:
-                memset(to, 0, job.width * sizeof(real))
+                clear_row(to, job.width * sizeof(real))
             else:
-                for j in range(job.margin_w):
-                    to[j] = 0
+                clear_row(to, job.margin_w * sizeof(real))
                 copy_row(to + job.margin_w, dy + (f * s.OH + i) * s.OW, s.OW * sizeof(real))
                 fetch_row(dy + ((s.F + f) * s.OH + i) * s.OW, s.OW * sizeof(real))
-                for j in range(job.margin_w + s.OW, job.width):
-                    to[j] = 0
+                clear_row(to + job.margin_w + s.OW, (job.width - job.margin_w - s.OW) * sizeof(real))
             to += job.width
-        for j in range(job.margin_w):
-            to[j] = 0
+        clear_row(to, job.margin_w * sizeof(real))
         to += job.margin_w
 
 
