@@ -5,11 +5,11 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 * arrays are C-contiguous and not empty; outputs do not overlap inputs;
 * every sliding window holds at least one input.
 
-Every element of the outputs is written.  Sums are held in double, but for those of few numbers: 2x2 windows side
-by side, which avg_pool.h does a vector at a time, and windows of up to FEW_TAPS inputs at a stride of one or two,
-of which the rows are added first and then, in the sums, the columns.  The divisor of a sliding window is
-``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but not what
-lies beyond the padding).
+Every element of the outputs is written.  Sums are held in double, but for those of few numbers: 2x2 windows
+side by side, which avg_pool.h does a vector at a time, and windows of up to FEW_TAPS inputs at a stride of
+one or two, of which the rows are added first and then, in the sums, the columns.  The divisor of a sliding
+window is ``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but
+not what lies beyond the padding).
 """
 
 from libc.string cimport memset
@@ -123,7 +123,8 @@ cdef inline void _divide(
 
 
 cdef inline void _add_taps(
-    const real *restrict x, Py_ssize_t n_taps, Py_ssize_t apart, Py_ssize_t n, Py_ssize_t stride, real *restrict sums
+    const real *restrict x, Py_ssize_t n_taps, Py_ssize_t apart, Py_ssize_t n, Py_ssize_t stride,
+    real *restrict sums,
 ) noexcept nogil:
     """sums[i] = x[i * stride] and those that follow, n_taps in all."""
     cdef Py_ssize_t i, tap
@@ -166,7 +167,7 @@ cdef inline void _few_taps(
 cdef void _rows(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     """Rows of windows, COLUMNS of them at a time: their sums, divided."""
     cdef Py_ssize_t row, left, right
-    cdef bint few = job.kh * job.kw <= FEW_TAPS and job.sw <= 2
+    cdef bint few = max(job.kh, job.kw) <= FEW_TAPS and job.kh * job.kw <= FEW_TAPS and job.sw <= 2
     cdef real *plane
     cdef real *y
     cdef double[COLUMNS] sums

@@ -154,7 +154,7 @@ cdef void _bands_of_channels(
     cdef Py_ssize_t group_F = s.F // s.groups, group_C = s.C // s.groups, lanes = lanes_of(sizeof(real))
     cdef Py_ssize_t item, n, row, top, bottom, g, a, b, i, j, n_i, n_j, taps, n_pixels
     cdef Py_ssize_t dy_plane = (job.band_rows + job.margin_h) * job.width + job.margin_w
-    cdef Py_ssize_t block = job.band_rows * s.sh * s.W * lanes
+    cdef Py_ssize_t block = min(job.band_rows * s.sh, s.H) * s.W * lanes
     cdef real *margined = scratch
     cdef real *pixels = scratch + (s.F * dy_plane + 15) // 16 * 16
     cdef const real *weight = <const real *> job.weight
@@ -269,7 +269,7 @@ def conv2d_backward_input(
     if (sh > 1 or sw > 1) and fills_lanes(group_C, sizeof(real)):
         job.n_blocks = blocks_for(group_C, sizeof(real))
         group_C = job.n_blocks * lanes_of(sizeof(real))
-        result_row = group_C * sh * s.W
+        result_row = group_C * min(sh, s.H) * s.W
     row_bytes = (s.F * job.width + result_row) * sizeof(real)
     job.n_bands = max(1, (job.n_rows * row_bytes) // BAND_BYTES, FEWEST_BANDS // s.N)
     job.band_rows = (job.n_rows - 1) // min(job.n_bands, job.n_rows) + 1
