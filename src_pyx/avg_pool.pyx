@@ -5,10 +5,11 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 * arrays are C-contiguous and not empty; outputs do not overlap inputs;
 * every sliding window holds at least one input.
 
-Every element of the outputs is written.  Sums are held in double, but for those of 2x2 windows side by side,
-which avg_pool.h does a vector at a time.  The divisor of a sliding window is
-``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but not what
-lies beyond the padding).
+Every element of the outputs is written.  Sums are held in double, but for those of few numbers: 2x2 windows
+side by side, which avg_pool.h does a vector at a time, and windows of up to FEW_TAPS inputs at a stride of
+one or two, of which the rows are added first and then, in the sums, the columns.  The divisor of a sliding
+window is ``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but
+not what lies beyond the padding).
 """
 
 from libc.string cimport memset
@@ -21,6 +22,8 @@ import_kernel_api()
 
 cdef enum:
     COLUMNS = 64  # windows of a row that are summed together
+    FEW_TAPS = 16  # the error of so many additions is about that of one
+    MOST_INPUTS = 2 * COLUMNS + FEW_TAPS  # that so many windows at a stride of two reach over
     ELEMENTS_PER_RANGE = 1 << 15  # inputs; some 10 microseconds of work
 
 cdef extern from "avg_pool.h" nogil:
@@ -36,6 +39,10 @@ cdef extern from "avg_pool.h" nogil:
     void average_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
     void share_2x2_f32(const averaging *, Py_ssize_t, Py_ssize_t, float *) noexcept
     void share_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
+
+ctypedef fused sum_type:
+    float
+    double
 
 cdef struct Job:
     const void *source  # x, or dy in the backward pass
@@ -99,22 +106,85 @@ cdef inline void _visit_taps(
                 _visit_tap(here, value, n, job.sw, gather)
 
 
+cdef inline void _divide(
+    const Job *job, const sum_type *sums, Py_ssize_t oy, Py_ssize_t left, Py_ssize_t right, real *y
+) noexcept nogil:
+    """y[ox] = the mean of window ox of row oy, for left <= ox < right; sums[0] belongs to window ``left``."""
+    # Windows first <= ox < end do not go beyond a side of the image: one divisor for all.
+    cdef Py_ssize_t first = min(max(first_window(-job.pw, job.sw), left), right)
+    cdef Py_ssize_t end = min(max(end_window(job.kw - 1 - job.pw, job.w, right, job.sw), first), right), ox
+    cdef sum_type divisor = <sum_type> _divisor(job, oy, first)
+    for ox in range(left, first):
+        y[ox] = <real> (sums[ox - left] / <sum_type> _divisor(job, oy, ox))
+    for ox in range(first, end):
+        y[ox] = <real> (sums[ox - left] / divisor)
+    for ox in range(end, right):
+        y[ox] = <real> (sums[ox - left] / <sum_type> _divisor(job, oy, ox))
+
+
+cdef inline void _add_taps(
+    const real *restrict x, Py_ssize_t n_taps, Py_ssize_t apart, Py_ssize_t n, Py_ssize_t stride,
+    real *restrict sums,
+) noexcept nogil:
+    """sums[i] = x[i * stride] and those that follow, n_taps in all."""
+    cdef Py_ssize_t i, tap
+    cdef real total
+    for i in range(n):
+        total = x[i * stride]
+        for tap in range(1, n_taps):
+            total = total + x[i * stride + tap * apart]
+        sums[i] = total
+
+
+cdef inline void _few_taps(
+    const Job *job, const real *plane, Py_ssize_t oy, Py_ssize_t left, Py_ssize_t right, real *sums
+) noexcept nogil:
+    """The sums of windows left <= ox < right of row oy: rows first, then columns; numbers of taps and strides
+    that the compiler knows make vectors."""
+    cdef real[MOST_INPUTS] inputs
+    cdef Py_ssize_t top = oy * job.sh - job.ph, start = left * job.sw - job.pw, n = right - left
+    cdef Py_ssize_t size = (n - 1) * job.sw + job.kw, first = max(0, -start), end = min(size, job.w - start)
+    cdef Py_ssize_t first_row = first_tap(top, 1), n_rows = end_tap(top, job.h, job.kh, 1) - first_row
+    cdef const real *x = plane + (top + first_row) * job.w + start + first
+    memset(inputs, 0, first * sizeof(real))
+    if n_rows == 3:
+        _add_taps(x, 3, job.w, end - first, 1, <real *> inputs + first)
+    elif n_rows == 2:
+        _add_taps(x, 2, job.w, end - first, 1, <real *> inputs + first)
+    else:
+        _add_taps(x, n_rows, job.w, end - first, 1, <real *> inputs + first)
+    memset(<real *> inputs + end, 0, (size - end) * sizeof(real))
+    if job.kw == 3 and job.sw == 2:
+        _add_taps(<const real *> inputs, 3, 1, n, 2, sums)
+    elif job.kw == 3 and job.sw == 1:
+        _add_taps(<const real *> inputs, 3, 1, n, 1, sums)
+    elif job.sw == 2:
+        _add_taps(<const real *> inputs, job.kw, 1, n, 2, sums)
+    else:
+        _add_taps(<const real *> inputs, job.kw, 1, n, 1, sums)
+
+
 cdef void _rows(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     """Rows of windows, COLUMNS of them at a time: their sums, divided."""
-    cdef Py_ssize_t row, left, right, ox
+    cdef Py_ssize_t row, left, right
+    cdef bint few = max(job.kh, job.kw) <= FEW_TAPS and job.kh * job.kw <= FEW_TAPS and job.sw <= 2
     cdef real *plane
     cdef real *y
-    cdef double sums[COLUMNS]
+    cdef double[COLUMNS] sums
+    cdef real[COLUMNS] sums_of_few
     for row in range(first, last):
         plane = <real *> job.source + row / job.oh * (job.h * job.w)
         y = <real *> job.target + row * job.ow
         left = 0
         while left < job.ow:
             right = min(left + COLUMNS, job.ow)
-            memset(sums, 0, sizeof(sums))
-            _visit_taps(job, plane, sums, row % job.oh, left, right, True)
-            for ox in range(left, right):
-                y[ox] = <real> (sums[ox - left] / _divisor(job, row % job.oh, ox))
+            if few:
+                _few_taps(job, <const real *> plane, row % job.oh, left, right, <real *> sums_of_few)
+                _divide(job, <const real *> sums_of_few, row % job.oh, left, right, y)
+            else:
+                memset(sums, 0, sizeof(sums))
+                _visit_taps(job, plane, <double *> sums, row % job.oh, left, right, True)
+                _divide(job, <const double *> sums, row % job.oh, left, right, y)
             left = right
 
 

@@ -9,12 +9,20 @@ How it runs, an image (or a band of an image's rows) at a time:
 3. The rows are finished: cropped to the output's width, then ReLU and 2x2 max pooling if asked for,
    unless there is nothing to do.
 
+At a stride, planes of every other pixel would have to be picked out of the image. There the vectors hold
+filters instead of pixels: ``pixels_product`` (simd/pixels.h) reads the padded image as it lies, and
+``channels_to_planes`` finishes. With too few filters to fill a vector, or with pooling, pixels stay in the
+vectors.
+
 Contract, guaranteed by cnn_core.functional and not checked again here: shapes fit together, arrays
 are C-contiguous, the output does not overlap the inputs and is not empty.
 """
 
+from libc.string cimport memcpy, memset
+
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
 from convolution cimport Shape, copy_planes, copy_row, planes_along, reach, tap_offsets
+from filters cimport blocks_for, channels_to_planes, fills_lanes, lanes_of, pixels_product, planes_to_channels
 from tiles cimport outer_product, packed_index
 
 cdef extern from "finish.h" nogil:
@@ -38,8 +46,11 @@ cdef struct Job:
     Shape s
     const void *x
     void *y
-    const void *bias                    # (F,) or NULL
+    const void *bias                    # (F,) or NULL; filters side by side: one for each lane
     const void *weight                  # packed
+    Py_ssize_t n_blocks                 # vectors that a group's filters fill; 0: pixels side by side
+    Shape padded                        # filters side by side: as if at stride 1, so the planes are the image
+    Py_ssize_t padded_rows              # of a band
     const Py_ssize_t *offset            # (K,)
     Py_ssize_t K                        # taps: C / groups * KH * KW
     Py_ssize_t n_bands, band_rows       # an image's rows, cut
@@ -90,6 +101,42 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
                 _finish(job, wide + f * wide_stride, n_rows, y + f * plane)
 
 
+# The same with filters side by side.
+cdef void _bands_of_filters(
+    const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch
+) noexcept nogil:
+    cdef const Shape *s = &job.s
+    cdef Py_ssize_t lanes = lanes_of(sizeof(real)), group_F = s.F // s.groups, item, n, row, n_pixels, g, b
+    cdef Py_ssize_t block = job.band_rows * s.OW * lanes, plane = s.OH * s.OW
+    cdef const real *planes
+    cdef const real *bias
+    cdef real *y
+    cdef real *pixels = scratch + job.planes_numbers
+    for item in range(first, last):
+        n = item // job.n_bands
+        row = item % job.n_bands * job.band_rows
+        n_pixels = min(job.band_rows, s.OH - row) * s.OW
+        planes = <const real *> job.x + n * s.C * s.H * s.W
+        if job.planes_numbers:
+            copy_planes(&job.padded, planes, row * s.sh, job.padded_rows, job.width, scratch)
+            planes = scratch
+        else:
+            planes += row * s.sh * s.W
+        for g in range(s.groups):
+            pixels_product(
+                planes + g * (s.C // s.groups) * job.plane, s.sh * job.width, s.sw, job.offset,
+                <const real *> job.weight + g * job.n_blocks * job.K * lanes, job.K,
+                n_pixels // s.OW, s.OW, job.n_blocks, pixels, block, s.OW * lanes, lanes,
+            )
+            bias = <const real *> job.bias + g * job.n_blocks * lanes
+            y = <real *> job.y + (n * s.F + g * group_F) * plane + row * s.OW
+            for b in range(job.n_blocks):
+                channels_to_planes(
+                    <const real *> pixels + b * block, n_pixels, 0, bias + b * lanes, job.relu,
+                    group_F - b * lanes, n_pixels, plane, s.F * plane, y + b * lanes * plane,
+                )
+
+
 cdef inline void relu_row(const real *x, Py_ssize_t n, real *y) noexcept nogil:
     if real is float:
         relu_row_f32(x, n, y)
@@ -134,7 +181,7 @@ def conv2d(
     """Fill ``y``; bands of rows are shared among threads."""
     cdef Job job
     cdef Shape *s = &job.s
-    cdef Py_ssize_t row_bytes, n_planes
+    cdef Py_ssize_t row_bytes, n_planes, result_numbers = 0, bias_numbers = 0, lanes = lanes_of(sizeof(real))
     s.N, s.C, s.H, s.W, s.F = x.shape[0], x.shape[1], x.shape[2], x.shape[3], y.shape[1]
     s.KH, s.KW, s.sh, s.sw, s.ph, s.pw = KH, KW, sh, sw, ph, pw
     s.dh, s.dw, s.groups = dh, dw, groups
@@ -145,6 +192,7 @@ def conv2d(
     job.x, job.y, job.weight, job.relu, job.pool = &x[0, 0, 0, 0], &y[0, 0, 0, 0], &packed[0], relu, pool
     job.bias = &bias[0] if bias is not None else NULL
     job.K = s.C // groups * KH * KW
+    job.n_blocks = _blocks(s.F // groups, sh, sw, pool, sizeof(real))
 
     job.width = s.OW + reach(s.KW, sw, dw)
     n_planes = s.C * planes_along(s.KH, sh, dh) * planes_along(s.KW, sw, dw)
@@ -154,50 +202,98 @@ def conv2d(
     if pool:
         job.band_rows += job.band_rows % 2
     job.n_bands = (s.OH - 1) // job.band_rows + 1
-    job.finishes = job.width != s.OW or relu or pool
-    if sh == 1 and sw == 1 and ph == 0 and pw == 0:
-        job.plane = s.H * s.W           # the width is W itself
-        job.planes_numbers = 0
+    job.padded = s[0]
+    if job.n_blocks:
+        job.padded.sh = job.padded.sw = 1
+        job.padded_rows = (job.band_rows - 1) * sh + 1
+        job.width = (s.OW - 1) * sw + 1 + (KW - 1) * dw
+        job.plane = (job.padded_rows + (KH - 1) * dh) * job.width
+        job.planes_numbers = (s.C * job.plane + 15) // 16 * 16
+        result_numbers = job.n_blocks * lanes * job.band_rows * s.OW
+        bias_numbers = groups * job.n_blocks * lanes
     else:
+        job.finishes = job.width != s.OW or relu or pool
         job.plane = (job.band_rows + reach(s.KH, sh, dh)) * job.width
         job.planes_numbers = n_planes * job.plane
+        if job.finishes:
+            # and some numbers more, as pool_rows may read as far as two vectors reach
+            result_numbers = s.F * job.band_rows * job.width + 32
+    if ph == 0 and pw == 0 and (job.n_blocks or (sh == 1 and sw == 1)):
+        job.width, job.plane, job.planes_numbers = s.W, s.H * s.W, 0
 
-    cdef Py_ssize_t worker_numbers = job.planes_numbers
-    if job.finishes:
-        # and some numbers more, as pool_rows may read as far as two vectors reach
-        worker_numbers += s.F * job.band_rows * job.width + 32
-    worker_numbers = (worker_numbers + 15) // 16 * 16
+    cdef Py_ssize_t worker_numbers = (job.planes_numbers + result_numbers + 15) // 16 * 16
     cdef Py_ssize_t n_offsets = (job.K + 7) // 8 * 8        # what follows stays aligned
     cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(
-        n_offsets * sizeof(Py_ssize_t) + n_threads * worker_numbers * sizeof(real)
+        n_offsets * sizeof(Py_ssize_t) + (n_threads * worker_numbers + bias_numbers) * sizeof(real)
     )
     if offset is NULL:
         raise MemoryError("conv2d: no memory for its working buffers")
     cdef real *scratch = <real *> (offset + n_offsets)
     job.offset = offset
     with nogil:
-        tap_offsets(s, job.width, job.plane, offset)
+        tap_offsets(&job.padded, job.width, job.plane, offset)
+        if job.n_blocks:
+            _bias_of_lanes(&job, scratch + n_threads * worker_numbers)
         parallel_for(
-            <task> &_bands[real], &job, s.N * job.n_bands, 1,
-            scratch, worker_numbers * sizeof(real), n_threads,
+            <task> &_bands_of_filters[real] if job.n_blocks else <task> &_bands[real],
+            &job, s.N * job.n_bands, 1, scratch, worker_numbers * sizeof(real), n_threads,
         )
         release(offset)
 
 
+# job.bias becomes (groups, blocks, lane), with zeros in the lanes without a filter.
+cdef inline void _bias_of_lanes(Job *job, real *bias) noexcept nogil:
+    cdef Py_ssize_t group_F = job.s.F // job.s.groups, group_lanes = job.n_blocks * lanes_of(sizeof(real)), g
+    memset(bias, 0, job.s.groups * group_lanes * sizeof(real))
+    if job.bias:
+        for g in range(job.s.groups):
+            memcpy(bias + g * group_lanes, <const real *> job.bias + g * group_F, group_F * sizeof(real))
+    job.bias = bias
+
+
+# ---- the weight ----
+
+# How many vectors a group's filters fill; 0: pixels lie side by side.
+cdef inline Py_ssize_t _blocks(
+    Py_ssize_t group_F, Py_ssize_t sh, Py_ssize_t sw, bint pool, size_t number_bytes
+) noexcept nogil:
+    if (sh > 1 or sw > 1) and not pool and fills_lanes(group_F, number_bytes):
+        return blocks_for(group_F, number_bytes)
+    return 0
+
+
+def packed_size(
+    const real[:, :, :, ::1] weight,    # IN   (F, C / groups, KH, KW)
+    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t groups, bint pool,
+):
+    """The length of what ``pack_conv2d`` fills."""
+    cdef Py_ssize_t group_F = weight.shape[0] // groups
+    cdef Py_ssize_t n_blocks = _blocks(group_F, sh, sw, pool, sizeof(real))
+    if n_blocks:
+        group_F = n_blocks * lanes_of(sizeof(real))
+    return groups * group_F * weight.shape[1] * weight.shape[2] * weight.shape[3]
+
+
 def pack_conv2d(
     const real[:, :, :, ::1] weight,    # IN   (F, C / groups, KH, KW)
-    real[::1] packed,                   # OUT  as long as weight has numbers
-    Py_ssize_t groups,
+    real[::1] packed,                   # OUT  (packed_size(weight, ...),)
+    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t groups, bint pool,
 ):
     """Fill ``packed`` with the weight in the order in which ``conv2d`` reads it."""
-    cdef Py_ssize_t group_F = weight.shape[0] // groups, _group, f, k
+    cdef Py_ssize_t group_F = weight.shape[0] // groups, _group, b, f, k
     cdef Py_ssize_t K = weight.shape[1] * weight.shape[2] * weight.shape[3]
+    cdef Py_ssize_t lanes = lanes_of(sizeof(real)), n_blocks = _blocks(group_F, sh, sw, pool, sizeof(real))
     cdef const real *source = &weight[0, 0, 0, 0]
     cdef real *to = &packed[0]
     with nogil:
         for _group in range(groups):
-            for f in range(group_F):
-                for k in range(K):
-                    to[packed_index(f, k, group_F, K)] = source[f * K + k]
+            for b in range(n_blocks):   # (block of filters, k, lane)
+                planes_to_channels(
+                    source + b * lanes * K, K, group_F - b * lanes, K, K, 0, 0, to + b * lanes * K
+                )
+            if n_blocks == 0:
+                for f in range(group_F):
+                    for k in range(K):
+                        to[packed_index(f, k, group_F, K)] = source[f * K + k]
             source += group_F * K
-            to += group_F * K
+            to += (n_blocks * lanes if n_blocks else group_F) * K

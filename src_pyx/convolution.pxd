@@ -16,12 +16,12 @@ these planes, and a convolution multiplies by it without making it. The price is
 the end of each row (width - OW) that are computed and thrown away.
 """
 
-from libc.string cimport memset
-
 from cnn_core.kernel_api cimport real
 
 cdef extern from "vectors.h" nogil:
     void copy_row(void *to, const void *source, size_t n_bytes) noexcept
+    void clear_row(void *to, size_t n_bytes) noexcept
+    void fetch_row(const void *source, size_t n_bytes) noexcept
 
 cdef struct Shape:
     Py_ssize_t N, C, H, W             # input
@@ -56,21 +56,20 @@ cdef inline void copy_planes(
                 for i in range(rows):
                     row = (first + i) * s.sh + a - s.ph
                     if row < 0 or row >= s.H:
-                        memset(planes, 0, width * sizeof(real))
+                        clear_row(planes, width * sizeof(real))
                     else:
                         source = x + (c * s.H + row) * s.W + b - s.pw
-                        for j in range(begin):
-                            planes[j] = 0
+                        clear_row(planes, begin * sizeof(real))
                         if s.sw == 1:
                             copy_row(planes + begin, source + begin, (end - begin) * sizeof(real))
+                            fetch_row(source + begin + s.C * s.H * s.W, (end - begin) * sizeof(real))
                         elif s.sw == 2:     # a stride that the compiler knows
                             for j in range(begin, end):
                                 planes[j] = source[2 * j]
                         else:
                             for j in range(begin, end):
                                 planes[j] = source[j * s.sw]
-                        for j in range(end, width):
-                            planes[j] = 0
+                        clear_row(planes + end, (width - end) * sizeof(real))
                     planes += width
 
 

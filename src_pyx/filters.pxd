@@ -1,4 +1,4 @@
-"""Filters side by side: simd/channels.h and simd/taps.h for the fused type ``real``."""
+"""Filters side by side: simd/channels.h, pixels.h and taps.h for the fused type ``real``."""
 
 from cnn_core.kernel_api cimport real
 
@@ -29,6 +29,18 @@ cdef extern from "taps.h" nogil:
         const double *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, Py_ssize_t n_k,
         const double *dy, Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels,
         Py_ssize_t n_blocks, double *dw,
+    ) noexcept
+
+cdef extern from "pixels.h" nogil:
+    void pixels_product_f32(
+        const float *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, const float *w,
+        Py_ssize_t n_k, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t n_blocks,
+        float *y, Py_ssize_t y_block, Py_ssize_t y_row, Py_ssize_t y_step,
+    ) noexcept
+    void pixels_product_f64(
+        const double *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, const double *w,
+        Py_ssize_t n_k, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t n_blocks,
+        double *y, Py_ssize_t y_block, Py_ssize_t y_row, Py_ssize_t y_step,
     ) noexcept
 
 
@@ -75,3 +87,18 @@ cdef inline void taps_product(
         taps_product_f32(x, x_row, x_step, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)
     else:
         taps_product_f64(x, x_row, x_step, offset, n_k, dy, dy_block, n_rows, n_pixels, n_blocks, dw)
+
+
+cdef inline void pixels_product(
+    const real *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, const real *w,
+    Py_ssize_t n_k, Py_ssize_t n_rows, Py_ssize_t n_columns, Py_ssize_t n_blocks,
+    real *y, Py_ssize_t y_block, Py_ssize_t y_row, Py_ssize_t y_step,
+) noexcept nogil:
+    if real is float:
+        pixels_product_f32(
+            x, x_row, x_step, offset, w, n_k, n_rows, n_columns, n_blocks, y, y_block, y_row, y_step
+        )
+    else:
+        pixels_product_f64(
+            x, x_row, x_step, offset, w, n_k, n_rows, n_columns, n_blocks, y, y_block, y_row, y_step
+        )

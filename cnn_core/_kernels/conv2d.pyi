@@ -18,8 +18,18 @@ def conv2d(
     pool: bool,
     n_threads: int,
 ) -> None: ...
+def packed_size(
+    weight: np.ndarray,  # const real[:, :, :, ::1]
+    sh: int,
+    sw: int,
+    groups: int,
+    pool: bool,
+) -> int: ...
 def pack_conv2d(
     weight: np.ndarray,  # const real[:, :, :, ::1]
     packed: np.ndarray,  # real[::1]
+    sh: int,
+    sw: int,
     groups: int,
+    pool: bool,
 ) -> None: ...

@@ -123,7 +123,7 @@ class PackedConv2d:
         """Check images of a new shape, choose the algorithm for them and pack the weight for it."""
         x, weight, g = arguments("conv2d", x, self._weight, *self._options)
         if g.by_winograd not in self._weights:
-            self._weights[g.by_winograd] = _packed(weight, g)
+            self._weights[g.by_winograd] = _packed(weight, g, pool=self._pool)
         shrink = 2 if self._pool else 1
         self._geometry = g
         self._result = weight.shape[0], g.out[0] // shrink, g.out[1] // shrink
@@ -222,11 +222,15 @@ def _input_gradient(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, g: Geomet
     return dx if g.extra == (0, 0) else np.ascontiguousarray(dx[:, :, :h, :w])
 
 
-def _packed(weight: np.ndarray, g: Geometry, turned: bool = False) -> np.ndarray:
-    """The weight in the order in which its kernel reads it; ``turned`` for the gradient of the input."""
+def _packed(weight: np.ndarray, g: Geometry, *, turned: bool = False, pool: bool = False) -> np.ndarray:
+    """The weight in the order in which its kernel reads it.
+
+    ``turned`` is for the gradient of the input; ``pool`` says that pooling follows in the same pass.
+    """
     if not g.by_winograd:
-        packed = empty((weight.size,), weight.dtype)
-        _conv2d.pack_conv2d(weight, packed, g.groups)
+        how = *g.stride, g.groups, pool
+        packed = empty((_conv2d.packed_size(weight, *how),), weight.dtype)
+        _conv2d.pack_conv2d(weight, packed, *how)
         return packed
     filters, channels = weight.shape[:2]
     size = _winograd.packed_size(channels, filters) if turned else _winograd.packed_size(filters, channels)

@@ -14,16 +14,18 @@
 #define STRETCH 16
 #define MOST_LANES (2 * MOST_F64)
 
-typedef float half_f32 __attribute__((vector_size(VECTOR_BYTES / 2)));
 typedef double unaligned_doubles __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 
-/* lanes[i] += v[i] */
+/* lanes[i] += v[i]. A loop makes a vector of doubles at a time where __builtin_convertvector made halves. */
 ALWAYS_INLINE void add_to_lanes_f32(double *lanes, vector_f32 v)
 {
-    half_f32 halves[2];
-    memcpy(halves, &v, sizeof v);
+    float numbers[MOST_LANES];
+    double wide[MOST_LANES];
+    memcpy(numbers, &v, sizeof v);
+    for (int i = 0; i < MOST_LANES; i++)
+        wide[i] = numbers[i];
     for (int i = 0; i < 2; i++)
-        ((unaligned_doubles *)lanes)[i] += __builtin_convertvector(halves[i], vector_f64);
+        ((unaligned_doubles *)lanes)[i] += ((const unaligned_doubles *)wide)[i];
 }
 
 ALWAYS_INLINE void add_to_lanes_f64(double *lanes, vector_f64 v) { *(unaligned_doubles *)lanes += v; }
@@ -50,16 +52,20 @@ typedef struct { double slope, shift; } relu_gate_f64;
 #define REAL float
 #define REAL_NAME f32
 #define MOST MOST_F32
+#define INTEGER int32_t
 #include "vector_sums_body.h"
 #undef REAL
 #undef REAL_NAME
 #undef MOST
+#undef INTEGER
 #define REAL double
 #define REAL_NAME f64
 #define MOST MOST_F64
+#define INTEGER int64_t
 #include "vector_sums_body.h"
 #undef REAL
 #undef REAL_NAME
 #undef MOST
+#undef INTEGER
 
 #endif

@@ -5,16 +5,32 @@
 #define LOAD(p) ((VECTOR) * (const TYPED(unaligned) *)(p))
 #define STORE(p, v) (*(TYPED(unaligned) *)(p) = (v))
 
-/* The n < LANES numbers at x, then `fill`. */
-ALWAYS_INLINE VECTOR TYPED(load_some)(const REAL *x, ptrdiff_t n, REAL fill)
+/* The last `rest` < LANES of n numbers, and `fill`: the end of the last vector of x, if it has one, which
+   overlaps what came before. */
+ALWAYS_INLINE VECTOR TYPED(load_rest)(const REAL *x, ptrdiff_t n, ptrdiff_t rest, REAL fill)
 {
     VECTOR v = (VECTOR){0} + fill;
-    REAL lanes[LANES];
-    memcpy(lanes, &v, sizeof v);
-    for (ptrdiff_t i = 0; i < n; i++)
-        lanes[i] = x[i];
-    memcpy(&v, lanes, sizeof v);
+    if (n >= LANES) {
+        const TYPED(mask) lane = {JOIN(IOTA_, MOST)}, wanted = lane >= (INTEGER)(LANES - rest);
+        return (VECTOR)((wanted & (TYPED(mask))LOAD(x + n - LANES)) | (~wanted & (TYPED(mask))v));
+    }
+    memcpy(&v, x + n - rest, rest * sizeof(REAL));
     return v;
+}
+
+/* The sums of x[begin] ... x[end - 1], of n numbers in all, in each lane. */
+ALWAYS_INLINE VECTOR TYPED(sum_stretch)(const REAL *x, ptrdiff_t begin, ptrdiff_t end, ptrdiff_t n)
+{
+    VECTOR sums[4] = {{0}, {0}, {0}, {0}};
+    ptrdiff_t i = begin;
+    for (; i + 4 * LANES <= end; i += 4 * LANES)
+        UNROLLED for (int k = 0; k < 4; k++)
+            sums[k] += LOAD(x + i + k * LANES);
+    for (; i + LANES <= end; i += LANES)
+        sums[0] += LOAD(x + i);
+    if (i < end)
+        sums[1] += TYPED(load_rest)(x, n, end - i, 0);
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 /* The sum of x[0] ... x[n - 1]. */
@@ -22,19 +38,9 @@ static double TYPED(sum)(const REAL *x, ptrdiff_t n)
 {
     double lanes[MOST_LANES] = {0};
     ptrdiff_t i = 0;
-    while (i < n) {
-        const ptrdiff_t end = n - i > STRETCH * LANES ? i + STRETCH * LANES : n;
-        VECTOR sums[4] = {{0}, {0}, {0}, {0}};
-        for (; i + 4 * LANES <= end; i += 4 * LANES)
-            UNROLLED for (int k = 0; k < 4; k++)
-                sums[k] += LOAD(x + i + k * LANES);
-        for (; i + LANES <= end; i += LANES)
-            sums[0] += LOAD(x + i);
-        if (i < end)
-            sums[1] += TYPED(load_some)(x + i, end - i, 0);
-        i = end;
-        TYPED(add_to_lanes)(lanes, (sums[0] + sums[1]) + (sums[2] + sums[3]));
-    }
+    for (; n - i > STRETCH * LANES; i += STRETCH * LANES)
+        TYPED(add_to_lanes)(lanes, TYPED(sum_stretch)(x, i, i + STRETCH * LANES, n));
+    TYPED(add_to_lanes)(lanes, TYPED(sum_stretch)(x, i, n, n));
     return add_lanes(lanes, LANES);
 }
 
@@ -69,8 +75,8 @@ ALWAYS_INLINE void TYPED(add_products)(const REAL *x, const REAL *dy, REAL centr
             i += LANES;
         }
         if (i < end) {
-            const VECTOR d = TYPED(load_some)(x + i, end - i, centre) - c;
-            const VECTOR g = dy ? TYPED(gated)(TYPED(load_some)(dy + i, end - i, 0), d, gate) : d;
+            const VECTOR d = TYPED(load_rest)(x, n, end - i, centre) - c;
+            const VECTOR g = dy ? TYPED(gated)(TYPED(load_rest)(dy, n, end - i, 0), d, gate) : d;
             sums[1] += g;
             products[1] += g * d;
         }
@@ -140,7 +146,7 @@ ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy
                                  TYPED(affine_numbers) a, int relu, const TYPED(relu_gate) *gate, ptrdiff_t n)
 {
     if (n < LANES) {
-        const VECTOR y = TYPED(affine_vector)(TYPED(load_some)(x, n, 0), TYPED(load_some)(dy ? dy : x, n, 0),
+        const VECTOR y = TYPED(affine_vector)(TYPED(load_rest)(x, n, n, 0), TYPED(load_rest)(dy ? dy : x, n, n, 0),
                                               dy != NULL, a, relu, gate);
         memcpy(out, &y, n * sizeof(REAL));
         return;

@@ -50,6 +50,29 @@ ALWAYS_INLINE void copy_row(void *to, const void *from, size_t n_bytes)
 #undef COPY_BY
 }
 
+/* memset to zero for the few numbers at the ends of a row, likewise. */
+ALWAYS_INLINE void clear_row(void *to, size_t n_bytes)
+{
+#define CLEAR_BY(BYTES)                                                                           \
+    if (n_bytes >= (BYTES)) {                                                                     \
+        for (size_t i = 0; i + (BYTES) < n_bytes; i += (BYTES))                                   \
+            memset((char *)to + i, 0, (BYTES));                                                   \
+        memset((char *)to + n_bytes - (BYTES), 0, (BYTES));                                       \
+        return;                                                                                   \
+    }
+    CLEAR_BY(VECTOR_BYTES)
+    CLEAR_BY(16)
+    CLEAR_BY(4)
+#undef CLEAR_BY
+}
+
+/* Fetches a row into the second-level cache, for the next image while this one is computed. */
+ALWAYS_INLINE void fetch_row(const void *from, size_t n_bytes)
+{
+    for (size_t i = 0; i < n_bytes; i += 64)
+        __builtin_prefetch((const char *)from + i, 0, 2);
+}
+
 /* The sum of a vector's lanes: the halves, then their halves, ... */
 #if VECTOR_BYTES == 64
 ALWAYS_INLINE float sum_lanes_f32(vector_f32 v)
