@@ -11,11 +11,10 @@ How it runs, an image (or a band of an image's rows) at a time:
 
 At a stride, planes of every other pixel would have to be picked out of the image. There the vectors hold
 filters instead of pixels: ``pixels_product`` (simd/pixels.h) reads the padded image as it lies, and
-``channels_to_planes`` finishes. With too few filters to fill a vector, or with pooling, pixels stay in the
-vectors.
+``channels_to_planes`` finishes. With too few filters to fill a vector, pixels stay in the vectors.
 
 Contract, guaranteed by cnn_core.functional and not checked again here: shapes fit together, arrays
-are C-contiguous, the output does not overlap the inputs and is not empty.
+are C-contiguous, the output does not overlap the inputs and is not empty; pooling is for stride 1.
 """
 
 from libc.string cimport memcpy, memset
@@ -192,7 +191,7 @@ def conv2d(
     job.x, job.y, job.weight, job.relu, job.pool = &x[0, 0, 0, 0], &y[0, 0, 0, 0], &packed[0], relu, pool
     job.bias = &bias[0] if bias is not None else NULL
     job.K = s.C // groups * KH * KW
-    job.n_blocks = _blocks(s.F // groups, sh, sw, pool, sizeof(real))
+    job.n_blocks = _blocks(s.F // groups, sh, sw, sizeof(real))
 
     job.width = s.OW + reach(s.KW, sw, dw)
     n_planes = s.C * planes_along(s.KH, sh, dh) * planes_along(s.KW, sw, dw)
@@ -255,20 +254,20 @@ cdef inline void _bias_of_lanes(Job *job, real *bias) noexcept nogil:
 
 # How many vectors a group's filters fill; 0: pixels lie side by side.
 cdef inline Py_ssize_t _blocks(
-    Py_ssize_t group_F, Py_ssize_t sh, Py_ssize_t sw, bint pool, size_t number_bytes
+    Py_ssize_t group_F, Py_ssize_t sh, Py_ssize_t sw, size_t number_bytes
 ) noexcept nogil:
-    if (sh > 1 or sw > 1) and not pool and fills_lanes(group_F, number_bytes):
+    if (sh > 1 or sw > 1) and fills_lanes(group_F, number_bytes):
         return blocks_for(group_F, number_bytes)
     return 0
 
 
 def packed_size(
     const real[:, :, :, ::1] weight,    # IN   (F, C / groups, KH, KW)
-    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t groups, bint pool,
+    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t groups,
 ):
     """The length of what ``pack_conv2d`` fills."""
     cdef Py_ssize_t group_F = weight.shape[0] // groups
-    cdef Py_ssize_t n_blocks = _blocks(group_F, sh, sw, pool, sizeof(real))
+    cdef Py_ssize_t n_blocks = _blocks(group_F, sh, sw, sizeof(real))
     if n_blocks:
         group_F = n_blocks * lanes_of(sizeof(real))
     return groups * group_F * weight.shape[1] * weight.shape[2] * weight.shape[3]
@@ -277,12 +276,12 @@ def packed_size(
 def pack_conv2d(
     const real[:, :, :, ::1] weight,    # IN   (F, C / groups, KH, KW)
     real[::1] packed,                   # OUT  (packed_size(weight, ...),)
-    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t groups, bint pool,
+    Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t groups,
 ):
     """Fill ``packed`` with the weight in the order in which ``conv2d`` reads it."""
     cdef Py_ssize_t group_F = weight.shape[0] // groups, _group, b, f, k
     cdef Py_ssize_t K = weight.shape[1] * weight.shape[2] * weight.shape[3]
-    cdef Py_ssize_t lanes = lanes_of(sizeof(real)), n_blocks = _blocks(group_F, sh, sw, pool, sizeof(real))
+    cdef Py_ssize_t lanes = lanes_of(sizeof(real)), n_blocks = _blocks(group_F, sh, sw, sizeof(real))
     cdef const real *source = &weight[0, 0, 0, 0]
     cdef real *to = &packed[0]
     with nogil:

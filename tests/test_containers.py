@@ -400,7 +400,8 @@ def test_fused_layers_give_what_the_layers_give(dtype, size, channels, tail):
         )
         model[0].bias = rng.standard_normal(48)
         fast = model.for_inference()
-        assert len(fast) == 2
+        fuses_pooling = "stride" not in geometry or MaxPool2d not in tail
+        assert (len(fast) == 2) == fuses_pooling
         for n in (1, 3, 0):
             x = rng.standard_normal((n, channels, *size)).astype(dtype)
             x[:1, :, :2, :3] = -np.abs(x[:1, :, :2, :3])

@@ -23,7 +23,6 @@ def packed_size(
     sh: int,
     sw: int,
     groups: int,
-    pool: bool,
 ) -> int: ...
 def pack_conv2d(
     weight: np.ndarray,  # const real[:, :, :, ::1]
@@ -31,5 +30,4 @@ def pack_conv2d(
     sh: int,
     sw: int,
     groups: int,
-    pool: bool,
 ) -> None: ...

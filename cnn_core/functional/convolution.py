@@ -86,7 +86,7 @@ class PackedConv2d:
     relu : bool
         Whether `relu` follows.
     pool : bool
-        Whether `max_pool2d` of 2x2 windows at stride 2 follows.
+        Whether `max_pool2d` of 2x2 windows at stride 2 follows; only where ``stride`` is 1.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class PackedConv2d:
         """Check images of a new shape, choose the algorithm for them and pack the weight for it."""
         x, weight, g = arguments("conv2d", x, self._weight, *self._options)
         if g.by_winograd not in self._weights:
-            self._weights[g.by_winograd] = _packed(weight, g, pool=self._pool)
+            self._weights[g.by_winograd] = _packed(weight, g)
         shrink = 2 if self._pool else 1
         self._geometry = g
         self._result = weight.shape[0], g.out[0] // shrink, g.out[1] // shrink
@@ -222,13 +222,13 @@ def _input_gradient(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, g: Geomet
     return dx if g.extra == (0, 0) else np.ascontiguousarray(dx[:, :, :h, :w])
 
 
-def _packed(weight: np.ndarray, g: Geometry, *, turned: bool = False, pool: bool = False) -> np.ndarray:
+def _packed(weight: np.ndarray, g: Geometry, *, turned: bool = False) -> np.ndarray:
     """The weight in the order in which its kernel reads it.
 
-    ``turned`` is for the gradient of the input; ``pool`` says that pooling follows in the same pass.
+    ``turned`` is for the gradient of the input.
     """
     if not g.by_winograd:
-        how = *g.stride, g.groups, pool
+        how = *g.stride, g.groups
         packed = empty((_conv2d.packed_size(weight, *how),), weight.dtype)
         _conv2d.pack_conv2d(weight, packed, *how)
         return packed

@@ -115,7 +115,9 @@ def _fused(layers: list[Layer]) -> list[Layer]:
     while i < len(layers):
         group = [layers[i]]
         if _is_a(layers[i], Conv2d):
-            wanted: list[Callable[[Layer], bool]] = [lambda layer: _is_a(layer, ReLU), _halves]
+            wanted: list[Callable[[Layer], bool]] = [lambda layer: _is_a(layer, ReLU)]
+            if layers[i].stride == (1, 1):  # at a stride, the kernel has filters side by side, not pixels
+                wanted.append(_halves)
         elif _is_a(layers[i], Linear):
             wanted = [lambda layer: _is_a(layer, ReLU)]
         else:
