@@ -1,8 +1,9 @@
 """Small convolutional networks on the CPU: numpy in, numpy out, compiled kernels, explicit backward passes.
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
-``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``gradcheck`` and ``bench``.
-``cnn_core.book`` is the interface of the book *Deep Learning from Scratch*.
+``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``gradcheck`` and ``bench``; and, for
+kernels of one's own, ``kernel_api``. ``cnn_core.book`` is the interface of the book *Deep
+Learning from Scratch*.
 """
 
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         functional,
         gradcheck,
         init,
+        kernel_api,
         losses,
         models,
         optim,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     )
     from cnn_core._config import show_config
     from cnn_core._threads import get_num_threads, set_num_threads
+    from cnn_core.kernel_api import get_include
     from cnn_core.layers import *  # noqa: F403
 
 __all__ = [
@@ -39,9 +42,11 @@ __all__ = [
     "data",
     "files",
     "functional",
+    "get_include",
     "get_num_threads",
     "gradcheck",
     "init",
+    "kernel_api",
     "layers",
     "losses",
     "models",
@@ -57,9 +62,13 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "": "bench book data files functional gradcheck init losses models optim plots reference training",
+        "": (
+            "bench book data files functional gradcheck init kernel_api losses models optim plots reference "
+            "training"
+        ),
         "_config": "show_config",
         "_threads": "get_num_threads set_num_threads",
+        "kernel_api": "get_include",
         "layers": " ".join(layers.__all__),
     },
 )
