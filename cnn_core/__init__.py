@@ -2,7 +2,7 @@
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
 ``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``gradcheck`` and ``bench``; and, for
-kernels of one's own, ``kernel_api``. ``cnn_core.book`` is the interface of the book *Deep
+kernels of one's own, ``kernel_api`` and ``testing``. ``cnn_core.book`` is the interface of the book *Deep
 Learning from Scratch*.
 """
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         optim,
         plots,
         reference,
+        testing,
         training,
     )
     from cnn_core._config import show_config
@@ -55,6 +56,7 @@ __all__ = [
     "reference",
     "set_num_threads",
     "show_config",
+    "testing",
     "training",
     *layers.__all__,
 ]
@@ -64,7 +66,7 @@ __getattr__, __dir__ = lazy(
     {
         "": (
             "bench book data files functional gradcheck init kernel_api losses models optim plots reference "
-            "training"
+            "testing training"
         ),
         "_config": "show_config",
         "_threads": "get_num_threads set_num_threads",
