@@ -84,15 +84,32 @@ def check_function(
         raise ValueError(f"check_function: {name} has no cases")
     subjects = [subject]
     findings = judge(subject)
-    if backward is not None and _kept(findings, "bounds", "values"):  # else what follows tells nothing new
+    if backward is not None and _kept(
+        findings, "bounds", "written", "values"
+    ):  # else there is nothing to go by
         findings.append(_gradients(subject, backward, gradient_tolerance))
         subjects.append(_backward_subject(subject, backward))
         findings += judge(subjects[-1], part="backward")
-    if levels and _kept(findings, "bounds", "backward bounds"):
-        findings.append(judge_levels(subjects, at_level))
+    return finish(name, findings, subjects, levels=levels, at_level=at_level, roofline=roofline, flops=flops)
+
+
+def finish(
+    name: str,
+    findings: list[Finding],
+    subjects: list[Subject],
+    *,
+    levels: bool,
+    roofline: bool,
+    flops: Callable[..., float] | None,
+    at_level: Callable[[str], Callable[..., Any]] | None = None,
+) -> Report:
+    """Make the report; other levels and the roofline are for what keeps the rules so far."""
+    if levels and all(finding.ok for finding in findings):
+        findings = [*findings, judge_levels(subjects, at_level)]
+    elif levels:
+        findings = [*findings, Finding("levels", note="what is broken here comes first", checked=False)]
     is_sound = all(finding.ok for finding in findings)
-    position = position_of(subject, flops) if roofline and is_sound else ""
-    return Report(name, tuple(findings), position)
+    return Report(name, tuple(findings), position_of(subjects[0], flops) if roofline and is_sound else "")
 
 
 def _kept(findings: Sequence[Finding], *rules: str) -> bool:

@@ -10,8 +10,7 @@ import numpy as np
 from cnn_core import gradcheck
 from cnn_core.testing.cases import Situation
 from cnn_core.testing.compare import differences
-from cnn_core.testing.levels import judge_levels
-from cnn_core.testing.position import position_of
+from cnn_core.testing.function import finish
 from cnn_core.testing.report import Finding, Problem, Report
 from cnn_core.testing.rules import judge
 from cnn_core.testing.subject import Subject
@@ -119,10 +118,7 @@ def check_layer(
     findings = judge(passes) + judge(predict, part="predict")
     findings.append(_gradients(layer_factory, xs, gradient_tolerance))
     findings.append(_state(both, cases))
-    if levels:
-        findings.append(judge_levels([passes, predict], None))
-    is_sound = all(finding.ok for finding in findings)
-    return Report(name, tuple(findings), position_of(predict, flops) if roofline and is_sound else "")
+    return finish(name, findings, [predict, passes], levels=levels, roofline=roofline, flops=flops)
 
 
 def _gradient_for(both: _Pass, x: np.ndarray) -> np.ndarray:

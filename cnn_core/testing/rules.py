@@ -166,9 +166,12 @@ def _emptied(given: Arguments) -> Iterator[tuple[str, Arguments]]:
 def written(subject: Subject) -> Iterator[Problem]:
     """Memory that was full of NaN makes no difference."""
     for situation in subject.situations():
-        plain = subject.plain(situation)
-        with watched_outputs():
-            got = subject.call(situation)
+        try:
+            plain = subject.plain(situation)
+            with watched_outputs():
+                got = subject.call(situation)
+        except Raised:
+            continue  # which the next rule will tell
         left = [unwritten(a) & ~unwritten(e) for a, e in zip(got, plain, strict=False) if a.shape == e.shape]
         for where in left:
             if where.any():
@@ -271,13 +274,13 @@ def _backwards(subject: Subject, situation: Situation, alone: Any) -> Iterator[P
 
 RULES_IN_ORDER: tuple[Rule, ...] = (
     bounds,  # first: who writes elsewhere may break whatever comes next
+    written,  # next: what was never written is another thing every time
     values,
     dtypes,
     layouts,
     inputs,
     aliasing,
     empty,
-    written,
     threads,
 )
 FUNCTION_RULES: dict[str, Rule] = {rule.__name__: rule for rule in RULES_IN_ORDER}
@@ -296,6 +299,8 @@ def judge(subject: Subject, rules: Iterable[str] = FUNCTION_RULES, part: str = "
         findings.append(finding)
         if rule == "bounds" and not finding.ok:
             hopeless = "after a write out of bounds nothing is certain"
+        if rule == "written" and not finding.ok:
+            hopeless = "what is not written is left to chance"
         if rule == "values" and any(problem.text.startswith("raised ") for problem in finding.problems):
             hopeless = "there are no values"
     return findings
