@@ -1,5 +1,6 @@
 """Building a package of kernels against the cnn_core under test, without an index, and running its code."""
 
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -17,6 +18,8 @@ def needs_build_tools() -> None:
     missing = [name for name in ("pip", "Cython", "setuptools") if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"building a package needs {' and '.join(missing)}")
+    if int(importlib.metadata.version("setuptools").partition(".")[0]) < 77:
+        pytest.skip("building a package needs setuptools 77 or later")
     compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
     if shutil.which(compiler) is None:
         pytest.skip(f"building a package needs {compiler}")

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     folder = create(args.name, args.dir)
     print(f"{folder}: {args.name}, {args.name}_backward and the layer {_capitals(args.name)}. Next:")
     print(f"  cd {folder}")
-    print("  pip install cython setuptools pytest")
+    print("  pip install -U cython setuptools pytest")
     print("  pip install --no-build-isolation .")
     print("  pytest")
     return 0
