@@ -52,6 +52,7 @@ def test_the_package_builds_and_passes_its_tests(package: Path, site: Path) -> N
     assert "swish_unit keeps the contract" in output
     assert "SwishUnit keeps the contract" in output
     assert "position: cases[4], (64, 1000) float32" in output
+    assert (package / "src" / "swish_unit" / "_kernels" / isa_level).is_dir()  # for editable installs
     assert (site / "swish_unit" / "py.typed").is_file()
     assert (site / "swish_unit" / "_kernels" / "swish_unit.pyi").is_file()
 

@@ -20,7 +20,7 @@ _TAKEN = {
     "functional", "layers", "layer", "reference", "kernels", "as_real", "empty", "same_shape",
     "get_num_threads", "kernel_folder", "check_function", "check_layer", "cases", "report", "rng", "x",
     "y", "dx", "dy", "dtype", "shape", "training", "accumulate", "need_dx", "n_threads", "annotations",
-    "self",
+    "expected", "self",
     "auto", "char", "const", "double", "enum", "extern", "inline", "long", "register", "restrict",
     "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void",
     "volatile",

@@ -41,6 +41,7 @@ def isa_levels():
 
 def modules(level):
     """All kernels for one level, from C files of their own: one .pyx makes several modules."""
+    Path("src/my_kernel/_kernels", level).mkdir(exist_ok=True)  # where an editable install puts them
     return cythonize(
         [
             Extension(

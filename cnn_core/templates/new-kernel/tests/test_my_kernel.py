@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from cnn_core.testing import check_function, check_layer
 
-from my_kernel import MyKernel, my_kernel, my_kernel_backward, reference
+from my_kernel import MyKernel, my_kernel, my_kernel_backward
+from my_kernel.reference import my_kernel as expected
 
 # Odd ones, an empty one, and one that is large enough for several threads.
 SHAPES = [(2, 3, 5, 7), (1,), (0, 3), (17,), (64, 1000)]
@@ -15,7 +16,7 @@ def test_function() -> None:
     cases = [(rng.normal(0, 3, shape),) for shape in SHAPES]
     report = check_function(
         my_kernel,
-        reference.my_kernel,
+        expected,
         cases,
         backward=my_kernel_backward,
         flops=lambda x: 4 * x.size,
@@ -24,7 +25,7 @@ def test_function() -> None:
 
 
 def test_layer() -> None:
-    print(check_layer(MyKernel, SHAPES, reference=reference.my_kernel).assert_ok())
+    print(check_layer(MyKernel, SHAPES, reference=expected).assert_ok())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
