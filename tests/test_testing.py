@@ -78,6 +78,21 @@ def test_other_levels_are_checked_where_another_process_can_import_the_function(
     assert "another process" in local["levels"].note
 
 
+def test_a_hook_may_give_the_function_at_every_level():
+    asked = []
+
+    def at_level(level):
+        asked.append(level)
+        return wrong_value if level == "baseline" else right
+
+    report = check_function(right, double, CASES, at_level=at_level, roofline=False)
+    assert asked == available_levels()
+    assert report.broken == ("levels",)
+    problem = report["levels"].problems[0]
+    assert problem.text.startswith("right values: 1 element of 30 are off")
+    assert problem.where.startswith("CNN_CORE_ISA=baseline, cases[0]")
+
+
 def test_functions_of_several_arguments_and_results():
     cases = [
         {"x": RNG.normal(size=(3, 4, 6, 5)), "kernel_size": kernel, "return_indices": True}
@@ -205,9 +220,24 @@ def out_strides_ignored(x, out=None):
     return out
 
 
+def out_is_read_again(x, out=None):
+    """The sum of neighbours, in one pass: what was written is read again where out= is the input."""
+    y = np.empty(x.shape, x.dtype.name) if out is None else out
+    flat, result = x.reshape(-1), y.reshape(-1)
+    for i in range(x.size):
+        result[i] = flat[i] + (flat[i - 1] if i else 0)
+    return y
+
+
+def neighbours(x):
+    flat = x.reshape(-1)
+    return np.add(flat, np.concatenate([np.zeros(min(x.size, 1)), flat[:-1]])).reshape(x.shape)
+
+
 @pytest.mark.parametrize(
     ("fn", "rule", "text"),
     [
+        (out_is_read_again, "aliasing", "out= that is an input: 28 elements of 30 are off"),
         (wrong_value, "values", r"1 element of 30 are off, the first at \(1, 2, 4\)"),
         (in_float32, "dtypes", "float64 is computed in float32"),
         (gives_float64, "dtypes", "float64 from float32"),
@@ -227,7 +257,8 @@ def out_strides_ignored(x, out=None):
 )  # fmt: skip
 def test_a_planted_bug_is_caught_and_named(fn, rule, text):
     _BUFFER.clear()
-    expected = (lambda x: 2.1 * x) if fn is in_float32 else (lambda x: x) if fn is gives_its_input else double
+    others = {in_float32: lambda x: 2.1 * x, gives_its_input: lambda x: x, out_is_read_again: neighbours}
+    expected = others.get(fn, double)
     cases = CASES[:2] if fn is not fails_on_empty else [(np.abs(x) + 1,) for (x,) in CASES[:2]]
     report = check_function(fn, expected, cases, levels=False, roofline=False)
     assert rule in report.broken, str(report)
@@ -287,9 +318,14 @@ def real_race(x):
     return total
 
 
+def random(x):
+    return 2 * x + np.random.default_rng().random()
+
+
 @pytest.mark.parametrize(
     ("fn", "expected", "text"),
     [
+        (random, double, "chance or memory: two runs with 1 thread differ in 40000 elements"),
         (thread_dependent_sum, np.sum, r"race: 1 and [238] threads differ in 1 element"),
         (race, double, r"race: two runs with 2 threads differ in 3 elements, the first at \(39, 997\)"),
         (real_race, lambda x: x.reshape(-1).sum(keepdims=True), r"race: (1 and|two runs with) [238] threads"),

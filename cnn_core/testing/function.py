@@ -25,7 +25,7 @@ def check_function(
     gradient_tolerance: float = 1e-6,
     inout: Collection[str] = (),
     returns_view: bool = False,
-    thread_counts: Sequence[int] = (1, 2, 3, 8),
+    thread_counts: Sequence[int] = (2, 3, 8),
     at_level: Callable[[str], Callable[..., Any]] | None = None,
     levels: bool = True,
     roofline: bool = True,
@@ -60,7 +60,7 @@ def check_function(
     returns_view : bool
         Whether the result may share memory with an input.
     thread_counts : sequence of int
-        Results must be the same for all of them.
+        Results must be the same for all of them, and for one thread.
     at_level : callable, optional
         ``at_level("avx2")`` returns the function at that ISA level, where one process can load several. By
         default, processes are started with ``CNN_CORE_ISA`` set.

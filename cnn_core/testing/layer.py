@@ -71,7 +71,7 @@ def check_layer(
     tolerance: float = 128.0,
     gradient_tolerance: float = 1e-6,
     returns_view: bool | None = None,
-    thread_counts: Sequence[int] = (1, 2, 3, 8),
+    thread_counts: Sequence[int] = (2, 3, 8),
     levels: bool = True,
     roofline: bool = True,
     flops: Callable[..., float] | None = None,

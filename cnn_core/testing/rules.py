@@ -1,6 +1,5 @@
 """The rules of the contract for functions: each looks for ways in which a subject breaks it."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -11,8 +10,9 @@ import numpy as np
 
 from cnn_core._kernels import runtime
 from cnn_core.testing.cases import Arguments, Situation, arrays_of, reals_of, replace_arrays, replace_reals
-from cnn_core.testing.compare import differences, errors, wrong_elements
-from cnn_core.testing.layouts import LAYOUTS, strided
+from cnn_core.testing.compare import Outputs, differences, errors, wrong_elements
+from cnn_core.testing.layouts import LAYOUTS
+from cnn_core.testing.out import out_beside_input, outs, strided_out, takes_out
 from cnn_core.testing.outputs import unwritten, watched_outputs
 from cnn_core.testing.report import Finding, Problem
 from cnn_core.testing.subject import Raised, Subject
@@ -73,7 +73,7 @@ def layouts(subject: Subject) -> Iterator[Problem]:
             plain = subject.plain(situation)
             for text in errors(got, plain, situation.dtype, subject.bounds(situation)):
                 yield subject.problem(text, situation)
-    yield from _strided_out(subject)
+    yield from strided_out(subject)
 
 
 def inputs(subject: Subject) -> Iterator[Problem]:
@@ -114,6 +114,7 @@ def aliasing(subject: Subject) -> Iterator[Problem]:
         for text in differences(results, before) if not shared else ():
             yield subject.problem(f"the result changed when the function was called again: {text}", situation)
         yield from _same_array_twice(subject, situation)
+    yield from out_beside_input(subject)
 
 
 def _same_array_twice(subject: Subject, situation: Situation) -> Iterator[Problem]:
@@ -178,15 +179,22 @@ def written(subject: Subject) -> Iterator[Problem]:
                 first = tuple(int(i) for i in np.argwhere(where)[0])
                 text = f"{int(where.sum())} of {where.size} elements were never written, the first at {first}"
                 yield subject.problem(text, situation)
-        if not any(where.any() for where in left):
+        if not any(where.any() for where in left) and _repeats(subject, situation, got):
             for text in differences(got, plain):
-                text = f"uninitialised memory is read: results on memory of zeros and of NaN {text}"
+                text = f"uninitialised memory is read: results on memory as it was and full of NaN {text}"
                 yield subject.problem(text, situation)
-        for x in _outs(subject, situation):
+        for x in outs(subject, situation):
             if (missed := unwritten(x)).any():
                 first = tuple(int(i) for i in np.argwhere(missed)[0])
                 text = f"{int(missed.sum())} elements of out= were never written, the first at {first}"
                 yield subject.problem(text, situation)
+
+
+def _repeats(subject: Subject, situation: Situation, got: Outputs) -> bool:
+    """Whether memory full of NaN gives the same twice; if not, there is chance or a race in it."""
+    with watched_outputs():
+        again = subject.call(situation)
+    return not list(differences(again, got))
 
 
 def bounds(subject: Subject) -> Iterator[Problem]:
@@ -198,68 +206,28 @@ def bounds(subject: Subject) -> Iterator[Problem]:
             yield subject.problem(text, situation)
         if takes_out(subject):
             with watched_outputs() as watch, suppress(Raised):
-                list(_outs(subject, situation, watch.empty))
+                list(outs(subject, situation, watch.empty))
             for text in watch.overruns():
                 yield subject.problem(f"out=: {text}", situation)
-
-
-def takes_out(subject: Subject) -> bool:
-    """Whether the function has a parameter ``out``."""
-    try:
-        return "out" in inspect.signature(subject.fn).parameters
-    except (TypeError, ValueError):  # a builtin that does not tell
-        return False
-
-
-def _outs(subject: Subject, situation: Situation, make: Any = None) -> Iterator[np.ndarray]:
-    """Call the function with ``out=``, if it takes one, and give the array that was passed."""
-    plain = subject.plain(situation)
-    if not takes_out(subject) or len(plain) != 1:
-        return
-    with watched_outputs() as watch:
-        out = (make or watch.empty)(plain[0].shape, plain[0].dtype)
-    args, kwargs = subject.arguments(situation)
-    subject.call(situation, (args, {**kwargs, "out": out}))
-    yield out
-
-
-def _strided_out(subject: Subject) -> Iterator[Problem]:
-    """A strided ``out=`` is filled or refused."""
-    if not takes_out(subject):
-        return
-    for situation in subject.situations():
-        try:
-            outs = list(_outs(subject, situation, lambda shape, dtype: strided(np.zeros(shape, dtype))))
-        except Raised as raised:
-            if not isinstance(raised.__cause__, TypeError | ValueError):
-                yield raised.problem
-            continue
-        for out in outs:
-            for problem in subject.errors((out,), situation):
-                yield replace(problem, text=f"strided out=: {problem.text}")
 
 
 def threads(subject: Subject) -> Iterator[Problem]:
     """One thread, several, and one that goes backwards give the same bits."""
     for situation in subject.situations():
-        alone = subject.call(replace(situation, threads=1))
-        yield from _backwards(subject, replace(situation, threads=1), alone)
+        one = replace(situation, threads=1)
+        alone = subject.call(one)
+        if text := next(differences(subject.call(one), alone), ""):
+            yield subject.problem(f"chance or memory: two runs with 1 thread {text}", one)
+            continue
+        yield from _backwards(subject, one, alone)
         for count in subject.thread_counts:
             among = replace(situation, threads=count)
-            results = [subject.call(among) for _ in range(_REPEATS)]
-            told = False
-            for other in results[1:]:
-                for text in differences(other, results[0]):
-                    yield subject.problem(f"race: two runs with {_threads(count)} {text}", among)
-                    told = True
-                if told:
-                    break
-            for text in differences(results[0], alone) if not told else ():
-                yield subject.problem(f"race: 1 and {_threads(count)} {text}", among)
-
-
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
+            first, *others = [subject.call(among) for _ in range(_REPEATS)]
+            repeated = [text for other in others for text in differences(other, first)]
+            if repeated:
+                yield subject.problem(f"race: two runs with {count} threads {repeated[0]}", among)
+            elif text := next(differences(first, alone), ""):
+                yield subject.problem(f"race: 1 and {count} threads {text}", among)
 
 
 def _backwards(subject: Subject, situation: Situation, alone: Any) -> Iterator[Problem]:
@@ -272,18 +240,17 @@ def _backwards(subject: Subject, situation: Situation, alone: Any) -> Iterator[P
         yield subject.problem(f"race: ranges in order and ranges backwards, one by one, {text}", situation)
 
 
-RULES_IN_ORDER: tuple[Rule, ...] = (
-    bounds,  # first: who writes elsewhere may break whatever comes next
-    written,  # next: what was never written is another thing every time
-    values,
-    dtypes,
-    layouts,
-    inputs,
-    aliasing,
-    empty,
-    threads,
-)
-FUNCTION_RULES: dict[str, Rule] = {rule.__name__: rule for rule in RULES_IN_ORDER}
+FUNCTION_RULES: dict[str, Rule] = {
+    "bounds": bounds,  # first: who writes elsewhere may break whatever comes next
+    "written": written,  # next: what was never written is another thing every time
+    "values": values,
+    "dtypes": dtypes,
+    "layouts": layouts,
+    "inputs": inputs,
+    "aliasing": aliasing,
+    "empty": empty,
+    "threads": threads,
+}
 
 
 def judge(subject: Subject, rules: Iterable[str] = FUNCTION_RULES, part: str = "") -> list[Finding]:
