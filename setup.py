@@ -114,5 +114,9 @@ setup(
         ),
     ],
     cmdclass={"build_ext": BuildKernels},
-    options={"build": {"build_base": "build/debug" if DEBUG else "build/release"}},
+    options={
+        "build": {"build_base": "build/debug" if DEBUG else "build/release"},
+        # The kernels use vector types of GCC and Clang, which Microsoft's compiler lacks.
+        **({"build_ext": {"compiler": "mingw32"}} if os.name == "nt" else {}),
+    },
 )

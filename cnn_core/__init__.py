@@ -1,9 +1,9 @@
 """Small convolutional networks on the CPU: numpy in, numpy out, compiled kernels, explicit backward passes.
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
-``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``gradcheck`` and ``bench``; and, for
-kernels of one's own, ``kernel_api`` and ``testing``. ``cnn_core.book`` is the interface of the book *Deep
-Learning from Scratch*.
+``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``search``, ``debugging``,
+``gradcheck`` and ``bench``; and, for kernels of one's own, ``kernel_api`` and ``testing``.
+``cnn_core.book`` is the interface of the book *Deep Learning from Scratch*.
 """
 
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         bench,
         book,
         data,
+        debugging,
         files,
         functional,
         gradcheck,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         optim,
         plots,
         reference,
+        search,
         testing,
         training,
     )
@@ -41,6 +43,7 @@ __all__ = [
     "bench",
     "book",
     "data",
+    "debugging",
     "files",
     "functional",
     "get_include",
@@ -54,6 +57,7 @@ __all__ = [
     "optim",
     "plots",
     "reference",
+    "search",
     "set_num_threads",
     "show_config",
     "testing",
@@ -64,10 +68,8 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "": (
-            "bench book data files functional gradcheck init kernel_api losses models optim plots reference "
-            "testing training"
-        ),
+        "": "bench book data debugging files functional gradcheck init kernel_api losses models optim plots "
+        "reference search testing training",
         "_config": "show_config",
         "_threads": "get_num_threads set_num_threads",
         "kernel_api": "get_include",

@@ -51,7 +51,8 @@ def as_real(x: Any, name: str, *, ndim: int | None = None, like: np.ndarray | No
         )
     if like is not None and dtype != like.dtype:
         raise TypeError(
-            f"{name}: expects {like.dtype} like the other arrays, got {dtype}; convert one of them"
+            f"{name}: expects {like.dtype} like the other arrays, got {dtype}; "
+            f"convert it with .astype('{like.dtype}')"
         )
     if ndim is not None and x.ndim != ndim:
         raise ValueError(f"{name}: expects {ndim} dimensions{_LAYOUT.get(ndim, '')}, got shape {x.shape}")
@@ -134,7 +135,8 @@ def real_number(
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise TypeError(f"{name}: expects a real number, got {value!r}") from None
+        got = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
+        raise TypeError(f"{name}: expects a real number, got {got}") from None
     if not math.isfinite(number):
         raise ValueError(f"{name}: expects a finite number, got {number}")
     if not (at_least <= number <= at_most and above < number < below):
@@ -187,7 +189,8 @@ def out_size(size: int, kernel: int, stride: int, padding: int, dilation: int = 
         reach = f"{kernel}" if dilation == 1 else f"{extent} = {dilation}*({kernel} - 1) + 1"
         raise ValueError(
             f"{name}: kernel {reach} is larger than the padded input "
-            f"{size + 2 * padding} = {size} + 2*{padding}: use a smaller kernel or more padding"
+            f"{size + 2 * padding} = {size} + 2*{padding}: "
+            "use larger images, a smaller kernel or more padding"
         )
     return (size + 2 * padding - extent) // stride + 1
 
@@ -232,9 +235,13 @@ def labels(
     """
     target = np.asarray(target)
     if target.dtype.kind not in "iu":
-        raise TypeError(f"{name}: expects integer class labels, got {target.dtype}")
+        remedy = "; convert them with .astype('int64')" if target.dtype.kind in "fb" else ""
+        if target.dtype.kind in "US":
+            remedy = "; number them with numpy.unique(names, return_inverse=True)"
+        raise TypeError(f"{name}: expects integer class labels, got {target.dtype}{remedy}")
     if target.shape != shape:
-        raise ValueError(f"{name}: expects shape {shape}, got {target.shape}")
+        remedy = _remedy_of_shape(target.shape, shape, classes)
+        raise ValueError(f"{name}: expects shape {shape}, got {target.shape}{remedy}")
     # In one pass where all is well: as unsigned numbers, negative ones are too large.
     plain = target.dtype == np.int64 and target.flags.carray and target.size > 0
     if plain and target.view(np.uint64).max() < classes:
@@ -244,5 +251,23 @@ def labels(
         wrong &= target != ignore_index
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"{name}: label {target[where]} at {where} is not in 0 ... {classes - 1}")
+        remedy = f"there are {classes} scores for each example"
+        if target[where] < 0:
+            remedy = f"ignore_index={target[where]} leaves such labels out"
+        elif target.min() == 1 and target.max() == classes:
+            remedy = f"classes count from 0: subtract 1 from labels 1 ... {classes}"
+        raise ValueError(f"{name}: label {target[where]} at {where} is not in 0 ... {classes - 1}; {remedy}")
     return np.require(target, np.int64, ["C_CONTIGUOUS", "ALIGNED"])
+
+
+def _remedy_of_shape(got: tuple[int, ...], shape: tuple[int, ...], classes: int) -> str:
+    """What to do about labels that have another shape; they may be one-hot rows, or have an axis of 1."""
+    if got == (*shape, 1):
+        return "; drop the last axis: labels[..., 0]"
+    if got == (*shape[:1], classes, *shape[1:]):
+        return (
+            "; these look like one-hot rows: give labels, t.argmax(axis=1), or make the rows floating point"
+        )
+    if got == shape[:1]:
+        return "; there are scores for every pixel, so pool or flatten them for one label an image"
+    return ""

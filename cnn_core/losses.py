@@ -9,6 +9,7 @@ import numpy as np
 
 from cnn_core import functional as F
 from cnn_core._checks import as_real, integer, one_of, real_number
+from cnn_core.functional.classification import loss_and_gradient
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "Loss", "MSELoss"]
 
@@ -99,13 +100,16 @@ class CrossEntropyLoss(Loss):
 
     def forward(self, y: np.ndarray, target: np.ndarray) -> Any:
         self._dy = None
-        loss, self._dy = F.cross_entropy_with_grad(
+        loss, self._dy = loss_and_gradient(
             y,
             target,
             _like(self.weight, y),
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
+            self.ignore_index,
+            self.reduction,
+            self.label_smoothing,
+            1.0,
+            type(self).__name__,
+            need_dx=True,
         )
         return loss
 

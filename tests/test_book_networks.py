@@ -297,6 +297,23 @@ def test_simple_convnet():
     assert np.std(network.params["W2"]) == pytest.approx(0.01, rel=0.02)
 
 
+def test_multi_layer_net_knows_its_sizes():
+    network = MultiLayerNet(6, [5, 7], 4)
+    assert (network.input_size, network.hidden_size_list, network.output_size) == (6, [5, 7], 4)
+    assert network.hidden_layer_num == 2
+
+
+@pytest.mark.parametrize("make", [MultiLayerNet, MultiLayerNetExtend])
+def test_without_weight_decay_weights_may_have_run_away(make):
+    """Fixed: the book squares them all the same, and warns of overflow (in batch_norm_test, at scale 1)."""
+    network = make(6, [5], 4, rng=0)
+    for key in ("W1", "W2"):
+        network.params[key] *= 1e200
+    x = np.ones((BATCH, 6))
+    assert np.isnan(network.loss(x, LABELS))
+    assert network.gradient(x, LABELS).keys() == network.params.keys()
+
+
 def test_simple_convnet_layer_by_layer():
     network = SimpleConvNet((2, 7, 9), SMALL_CONV | {"pad": 1}, 5, 4, 0.3, rng=0)
     x, p = naive.images(3, 2, 7, 9), network.params

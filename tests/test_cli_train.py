@@ -105,6 +105,17 @@ def test_interrupted_and_resumed_ends_with_the_same_bits(step, tmp_path, monkeyp
     assert ours == theirs
 
 
+def test_checking_the_numbers_changes_nothing_and_finds_the_layer(tmp_path, capsys):
+    for name, options in (("plain", []), ("checked", ["--check-numbers"])):
+        assert main([*SHORT, "--out", str(tmp_path / name), *options]) == 0
+    assert_same_weights(weights(tmp_path / "checked"), weights(tmp_path / "plain"))
+    huge = [*SHORT, "--optimizer", "sgd", "--lr", "1e30", "--out"]
+    assert "debug=True" in refused(capsys, *huge, tmp_path / "huge")
+    message = refused(capsys, *huge, tmp_path / "found", "--check-numbers")
+    assert " first seen in the " in message
+    assert "(epoch 1, step " in message
+
+
 def test_killed_before_the_first_checkpoint_starts_again(tmp_path):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert main([*SHORT, "--out", str(whole)]) == 0

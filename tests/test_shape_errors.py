@@ -96,7 +96,8 @@ CASES = {
     "conv channels of the input": (
         lambda: Sequential(Conv2d(3, 16, 3), ReLU()),
         (8, 1, 28, 28),
-        'Conv2d "0": expects 3 channels, got 1',
+        'Conv2d "0": expects 3 channels, got 1 in (8, 1, 28, 28); repeat gray images: x.repeat(3, axis=1), '
+        "or make the layer for 1 channel",
     ),
     "norm channels": (
         lambda: Sequential(Conv2d(1, 16, 3), BatchNorm2d(8)),
@@ -112,8 +113,8 @@ CASES = {
         lambda: Sequential(MaxPool2d(2), MaxPool2d(2), Conv2d(1, 1, 5, padding=1)),
         (1, 1, 8, 8),
         'Conv2d "2": kernel 5 is larger than the padded input 4 = 2 + 2*1: '
-        "use a smaller kernel or more padding: "
-        'MaxPool2d "1" gave 2 = (4 + 2*0 - 2)//2 + 1',
+        "use larger images, a smaller kernel or more padding: "
+        'MaxPool2d "1" gave 2 = (4 + 2*0 - 2)//2 + 1; on the way: 8 -> 4 -> 2',
     ),
     "nested": (
         lambda: Sequential(
@@ -136,24 +137,27 @@ CASES = {
         lambda: Sequential(Conv2d(1, 4, 3), Residual(Conv2d(4, 4, 3))),
         (1, 1, 8, 8),
         'Residual "1": cannot add, the body gives (1, 4, 4, 4) and the input has (1, 4, 6, 6): '
-        'Conv2d "1.body" gave 4 = (6 + 2*0 - 3)//1 + 1',
+        'Conv2d "1.body" gave 4 = (6 + 2*0 - 3)//1 + 1; on the way: 8 -> 6 -> 4; '
+        'keep the size in the body, with padding="same"',
     ),
     "residual with shortcut": (
         lambda: Residual(Conv2d(1, 4, 3, padding=1), Conv2d(1, 8, 1)),
         (1, 1, 8, 8),
         "Residual: cannot add, the body gives (1, 4, 8, 8) and the shortcut gives (1, 8, 8, 8): "
-        'Conv2d "body" gave 4 channels',
+        'Conv2d "body" gave 4 channels; make the shortcut end with the shape of the body',
     ),
     "residual ranks": (
         lambda: Residual(Flatten()),
         (1, 4, 8, 8),
-        "Residual: cannot add, the body gives (1, 256) and the input has (1, 4, 8, 8)",
+        "Residual: cannot add, the body gives (1, 256) and the input has (1, 4, 8, 8): "
+        'Flatten "body" made (1, 256) of (1, 4, 8, 8); keep the number of axes in the body',
     ),
     "concat": (
         lambda: Concat(Conv2d(1, 4, 3), Conv2d(1, 2, 1)),
         (1, 1, 8, 8),
         "Concat: branches must agree on all axes but the channels: "
-        '"0" gives (1, 4, 6, 6), "1" gives (1, 2, 8, 8)',
+        '"0" gives (1, 4, 6, 6), "1" gives (1, 2, 8, 8): '
+        'Conv2d "0" gave 6 = (8 + 2*0 - 3)//1 + 1; padding="same" keeps the size',
     ),
     "after concat": (
         lambda: Sequential(Concat(Conv2d(1, 4, 1), Conv2d(1, 2, 1)), Conv2d(4, 1, 1)),

@@ -15,22 +15,26 @@ class Relu:
     """
 
     def __init__(self) -> None:
-        self._out: Array | None = None
+        self.out: Array | None = None
 
     @property
     def mask(self) -> Array | None:
         """True where x was <= 0 in the last forward pass."""
-        return None if self._out is None else self._out <= 0
+        return None if self.out is None else self.out <= 0
 
     def forward(self, x: ArrayLike) -> Array:
         """Return ``max(0, x)``, of the shape of x."""
         (x,) = promote(x)
-        self._out = functional.relu(x)
-        return self._out
+        return self.done(functional.relu(x))
+
+    def done(self, out: Array) -> Array:
+        """Take ``max(0, x)`` from whoever has computed it already: as `forward`, without the work."""
+        self.out = out
+        return out
 
     def backward(self, dout: Array) -> Array:
         """Return dout where x was positive, else 0."""
-        out = remembered(self._out, self)
+        out = remembered(self.out, self)
         return functional.relu_backward(dout.astype(out.dtype, copy=False), out)
 
 

@@ -1,13 +1,16 @@
 """Affine, Dropout and BatchNormalization."""
 
 import math
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn_core import functional
 from cnn_core._checks import real_number
+from cnn_core.book._activation_layers import Relu
 from cnn_core.book._arrays import Array, Seed, promote, remembered
+from cnn_core.functional.dense import linear_relu
 
 EPS = 1e-6  # the book writes 10e-7
 
@@ -16,6 +19,9 @@ class Affine:
     """``x @ W + b`` with W of shape (inputs, outputs) and b of shape (outputs,) (section 5.6.2).
 
     An input of more than two dimensions is flattened to (N, inputs); ``backward`` gives its shape back.
+
+    A W in Fortran's order, which the networks of this package have, is used as it lies; one in C's order is
+    copied in every forward pass.
     """
 
     def __init__(self, W: Array, b: Array) -> None:
@@ -27,22 +33,61 @@ class Affine:
 
     def forward(self, x: ArrayLike) -> Array:
         """Return ``x @ W + b`` of shape (N, outputs)."""
+        return self._forward(x, relu=False)
+
+    def forward_relu(self, x: ArrayLike, relu: Relu) -> Array:
+        """Return ``relu.forward(self.forward(x))``, computed in one call."""
+        return relu.done(self._forward(x, relu=True))
+
+    def _forward(self, x: ArrayLike, relu: bool) -> Array:
         x, W, b = promote(x, self.W, self.b)
+        if W.ndim != 2 or b.shape != W.shape[1:]:
+            raise ValueError(
+                f"Affine expects W (inputs, outputs) and b (outputs,), got shapes {W.shape} and {b.shape}"
+            )
         if x.ndim < 2 or math.prod(x.shape[1:]) != W.shape[0]:
-            raise ValueError(f"Affine expects {W.shape[0]} inputs for each image, got x of shape {x.shape}")
+            hint = self._hint(x, W)
+            raise ValueError(
+                f"Affine expects {W.shape[0]} inputs for each image, got x of shape {x.shape}{hint}"
+            )
         self.original_x_shape = x.shape
         self.x = x.reshape(len(x), W.shape[0])
-        return functional.linear(self.x, W.T, b)
+        return linear_relu(self.x, W.T, b, relu=relu)
 
     def backward(self, dout: Array) -> Array:
         """Return the gradient of x and leave ``x.T @ dout`` on dW and the column sums of dout on db."""
+        return cast(Array, self._backward(dout, True)).reshape(self.original_x_shape)
+
+    def backward_params(self, dout: Array) -> None:
+        """Leave the gradients on dW and db as `backward` does, without the work for that of x."""
+        self._backward(dout, False)
+
+    def _backward(self, dout: Array, need_dx: bool) -> Array | None:
         x = remembered(self.x, self)
         dout, W = dout.astype(x.dtype, copy=False), self.W.astype(x.dtype, copy=False)
-        # W lies as (inputs, outputs), linear's weight the other way round. So x and dout change places in
-        # linear_backward, and nothing needs to be transposed.
-        _, self.dW, _ = functional.linear_backward(x, dout, W, need_dx=False)
-        self.db = dout.sum(axis=0)
-        return functional.linear(dout, W).reshape(self.original_x_shape)
+        if dout.shape != (len(x), W.shape[1]):
+            raise ValueError(
+                f"Affine.backward expects the shape of the output {(len(x), W.shape[1])}, got {dout.shape}"
+            )
+        if W.T.flags.c_contiguous:
+            dx, dweight, self.db = functional.linear_backward(dout, x, W.T, need_dx=need_dx)
+            self.dW = dweight.T
+        else:
+            # linear's weight is W the other way round. So x and dout change places in linear_backward, and
+            # nothing needs to be transposed.
+            _, self.dW, _ = functional.linear_backward(x, dout, W, need_dx=False)
+            self.db = dout.sum(axis=0)
+            dx = functional.linear(dout, W) if need_dx else None
+        return dx
+
+    @staticmethod
+    def _hint(x: Array, W: Array) -> str:
+        """How many inputs there are, and what to do about it."""
+        if x.ndim < 2:
+            return "; give a batch: x[np.newaxis]"
+        inputs = math.prod(x.shape[1:])
+        text = "" if x.ndim == 2 else f", {inputs} = {' * '.join(map(str, x.shape[1:]))}"
+        return f"{text}; W lies as (inputs, outputs), so use W.T" if inputs == W.shape[1] else text
 
 
 class Dropout:

@@ -8,7 +8,7 @@ loading. Parameters are numbered by layer: ``W1, b1`` belong to the first convol
 
 import numpy as np
 
-from cnn_core.book._arrays import Seed
+from cnn_core.book._arrays import Seed, columns_together
 from cnn_core.book.layers import (
     Affine,
     AveragePooling,
@@ -51,7 +51,7 @@ class AwesomeNet(Network):
             "b1": np.zeros(filters),
             "gamma1": np.ones(filters * pixels),
             "beta1": np.zeros(filters * pixels),
-            "W2": np.sqrt(2 / pooled) * rng.standard_normal((pooled, output_size)),
+            "W2": columns_together(np.sqrt(2 / pooled) * rng.standard_normal((pooled, output_size))),
             "b2": np.zeros(output_size),
         }
         self.layers = {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cnn_core.book._arrays import Seed
+from cnn_core.book._arrays import Seed, columns_together
 from cnn_core.book.layers import Affine, Convolution, Dropout, Pooling, Relu, SoftmaxWithLoss
 from cnn_core.book.network import Network
 from cnn_core.book.util import conv_output_size
@@ -89,6 +89,7 @@ class DeepConvNet(Network):
         return Convolution(W, b, conv["stride"], conv["pad"])
 
     def _affine(self, n: int, n_in: int, n_out: int, rng: np.random.Generator) -> Affine:
-        W = self.params[f"W{n}"] = math.sqrt(2.0 / n_in) * rng.standard_normal((n_in, n_out))
+        W = columns_together(math.sqrt(2.0 / n_in) * rng.standard_normal((n_in, n_out)))
+        self.params[f"W{n}"] = W
         b = self.params[f"b{n}"] = np.zeros(n_out)
         return Affine(W, b)

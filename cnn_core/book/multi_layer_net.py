@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cnn_core._checks import one_of, real_number
-from cnn_core.book._arrays import Array, Seed, promote
+from cnn_core.book._arrays import Array, Seed, columns_together, promote
 from cnn_core.book.layers import Affine, Relu, Sigmoid, SoftmaxWithLoss
 from cnn_core.book.network import Network
 
@@ -52,11 +52,14 @@ class MultiLayerNet(Network):
         self._activation = _ACTIVATIONS[activation]
         name = "MultiLayerNet: weight_decay_lambda"
         self.weight_decay_lambda = real_number(weight_decay_lambda, name, at_least=0)
+        self.input_size, self.output_size = input_size, output_size
+        self.hidden_size_list, self.hidden_layer_num = hidden_size_list, len(hidden_size_list)
         self.params = {}
         rng = np.random.default_rng(rng)
         sizes = [input_size, *hidden_size_list, output_size]
         for n, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
-            self.params[f"W{n}"] = _initial_std(weight_init_std, n_in) * rng.standard_normal((n_in, n_out))
+            W = _initial_std(weight_init_std, n_in) * rng.standard_normal((n_in, n_out))
+            self.params[f"W{n}"] = columns_together(W)
             self.params[f"b{n}"] = np.zeros(n_out)
         self.layers = {}
         for n in range(1, len(sizes) - 1):
@@ -66,14 +69,18 @@ class MultiLayerNet(Network):
 
     def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
         """Return the cross-entropy error plus the weight decay."""
-        decay = sum(float(np.sum(np.square(*promote(W)))) for W in self._weights().values())
-        return super().loss(x, t, train_flg) + 0.5 * self.weight_decay_lambda * decay
+        loss = super().loss(x, t, train_flg)
+        if self.weight_decay_lambda:
+            decay = sum(float(np.sum(np.square(*promote(W)))) for W in self._weights().values())
+            loss += 0.5 * self.weight_decay_lambda * decay
+        return loss
 
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Return the gradient of the loss for every parameter, weight decay included."""
         grads = super().gradient(x, t)
-        for key, W in self._weights().items():
-            grads[key] = grads[key] + self.weight_decay_lambda * W
+        if self.weight_decay_lambda:
+            for key, W in self._weights().items():
+                grads[key] = grads[key] + self.weight_decay_lambda * W
         return grads
 
     def _hidden_block(self, n: int) -> dict[str, Any]:

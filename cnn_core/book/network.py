@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from cnn_core.book import _passes
 from cnn_core.book import params as params_file
-from cnn_core.book._arrays import Array, as_labels
+from cnn_core.book._arrays import Array, as_labels, columns_together
 from cnn_core.book.gradient import numerical_gradient
-from cnn_core.book.layers import Affine, BatchNormalization, Convolution, Dropout, SoftmaxWithLoss
+from cnn_core.book.layers import Affine, BatchNormalization, Convolution, SoftmaxWithLoss
 
 __all__ = ["Network"]
-
-_KNOWS_TRAINING = (Dropout, BatchNormalization)
 
 
 class Network:
@@ -40,9 +39,7 @@ class Network:
 
         ``train_flg`` tells dropout and batch normalisation that this is training.
         """
-        for layer in self._layers():
-            x = layer.forward(x, train_flg) if isinstance(layer, _KNOWS_TRAINING) else layer.forward(x)
-        return np.asarray(x)
+        return np.asarray(_passes.forward(self._layers(), x, train_flg))
 
     def loss(self, x: ArrayLike, t: ArrayLike, train_flg: bool = False) -> float:
         """Return the loss of the batch x for the labels or one-hot rows t."""
@@ -62,9 +59,7 @@ class Network:
     def gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
         """Return the gradient of the loss for every parameter, by backpropagation in training mode."""
         self.loss(x, t, train_flg=True)
-        dout = self.last_layer.backward(1)
-        for layer in reversed(self._layers()):
-            dout = layer.backward(dout)
+        _passes.backward(self._layers(), self.last_layer.backward(1))
         return {key: getattr(layer, f"d{attribute}") for key, layer, attribute in self._slots()}
 
     def numerical_gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, Array]:
@@ -125,6 +120,8 @@ class Network:
 
     def _bind(self, arrays: dict[str, Array]) -> None:
         """Make these arrays the parameters and running statistics, here and in the layers."""
+        weights = {key for key, layer, name in self._slots() if name == "W" and isinstance(layer, Affine)}
+        arrays = {key: columns_together(a) if key in weights else a for key, a in arrays.items()}
         for key in self.params:
             self.params[key] = arrays[key]
         for key, layer, attribute in [*self._slots(), *self._statistics()]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from cnn_core._checks import real_number
+from cnn_core.book._arrays import Array
 from cnn_core.functional._update import Rows, State
 
 __all__ = ["SGD", "AdaGrad", "Adam", "Momentum", "Nesterov", "RMSprop", "np"]
@@ -30,6 +31,7 @@ class _Optimizer:
     def __init__(self, lr: float) -> None:
         self.lr = real_number(lr, f"{type(self).__name__}: lr", at_least=0)
         self._state: State = {}
+        self._turned: set[str] = set()
 
     def update(self, params: MutableMapping[str, Any], grads: Mapping[str, Any]) -> None:
         """Move every parameter by one step.
@@ -52,11 +54,27 @@ class _Optimizer:
         for key in arrays.keys() & grads.keys():
             gradient = np.asarray(grads[key], arrays[key].dtype)
             gradients[key] = gradient.reshape(1) if key in numbers else gradient
+        self._turn(arrays, gradients)
         rows = Rows(arrays, gradients, self._state, self._slots, type(self).__name__)
         self._step(rows)
         rows.finish()
         for key, array in numbers.items():
             params[key] = float(array[0])
+
+    def _turn(self, arrays: dict[str, Any], gradients: dict[str, Array]) -> None:
+        """Turn what lies in Fortran's order, as the weights of affine layers do, to where it is contiguous.
+
+        Each number is moved by itself, wherever it stands in its array; but what is remembered of an array
+        must be turned when the array is.
+        """
+        for key, gradient in gradients.items():
+            turned = arrays[key].flags.fnc and arrays[key].shape == gradient.shape
+            if turned:
+                arrays[key], gradients[key] = arrays[key].T, gradient.T
+            if turned != (key in self._turned):
+                self._turned ^= {key}
+                memory = self._state.get(key, {})
+                memory.update({slot: np.ascontiguousarray(array.T) for slot, array in memory.items()})
 
     def _step(self, rows: Rows) -> None:
         raise NotImplementedError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cnn_core.book._arrays import Seed
+from cnn_core.book._arrays import Seed, columns_together
 from cnn_core.book.layers import Affine, Convolution, Pooling, Relu, SoftmaxWithLoss
 from cnn_core.book.network import Network
 from cnn_core.book.util import conv_output_size
@@ -51,9 +51,9 @@ class SimpleConvNet(Network):
         self.params = {
             "W1": weight_init_std * rng.standard_normal((filters, channels, size, size)),
             "b1": np.zeros(filters),
-            "W2": weight_init_std * rng.standard_normal((flat, hidden_size)),
+            "W2": columns_together(weight_init_std * rng.standard_normal((flat, hidden_size))),
             "b2": np.zeros(hidden_size),
-            "W3": weight_init_std * rng.standard_normal((hidden_size, output_size)),
+            "W3": columns_together(weight_init_std * rng.standard_normal((hidden_size, output_size))),
             "b3": np.zeros(output_size),
         }
         self.layers = {

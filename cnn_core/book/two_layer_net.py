@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cnn_core.book._arrays import Seed
+from cnn_core.book._arrays import Seed, columns_together
 from cnn_core.book.layers import Affine, Relu, SoftmaxWithLoss
 from cnn_core.book.network import Network
 
@@ -31,9 +31,9 @@ class TwoLayerNet(Network):
     ) -> None:
         rng = np.random.default_rng(rng)
         self.params = {
-            "W1": weight_init_std * rng.standard_normal((input_size, hidden_size)),
+            "W1": columns_together(weight_init_std * rng.standard_normal((input_size, hidden_size))),
             "b1": np.zeros(hidden_size),
-            "W2": weight_init_std * rng.standard_normal((hidden_size, output_size)),
+            "W2": columns_together(weight_init_std * rng.standard_normal((hidden_size, output_size))),
             "b2": np.zeros(output_size),
         }
         self.layers = {

@@ -1,4 +1,4 @@
-"""The command ``cnn-core``: train, evaluate, predict, summary, bench, info, new-kernel."""
+"""The command ``cnn-core``: train, evaluate, predict, summary, book, bench, info, new-kernel."""
 
 import argparse
 import importlib
@@ -15,6 +15,7 @@ _COMMANDS = {
     "evaluate": "measure a trained network on test images",
     "predict": "say what pictures show",
     "summary": "print the layers of a network and what they cost",
+    "book": "run the experiments of Deep Learning from Scratch",
     "bench": "measure how fast kernels, layers and networks are",
     "info": "print versions, instruction set, threads and folders",
     "new-kernel": "write a package with a compiled kernel and a layer, to begin your own with",
@@ -24,7 +25,8 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with the given arguments (by default those of the process) and return its exit code.
 
-    0 is success, 1 that ``bench compare`` found something slower, 2 an error in the arguments or in a file,
+    0 is success, 1 that ``bench compare`` found something slower or ``book``
+    something that does not hold, 2 an error in the arguments or in a file,
     130 an interruption by Ctrl-C.
     """
     try:

@@ -58,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--validation", type=float, metavar="SHARE", help="share of the training images to hold out")
     add("--patience", type=int, metavar="EPOCHS", help="stop when the validation loss stops falling")
     add("--seed", type=int, metavar="N", help="of all that is random (default: 0)")
+    help_text = "stop at the first NaN or infinity and name the layer that made it (slower, same result)"
+    add("--check-numbers", action="store_true", help=help_text)
     add_threads_option(how)
 
     files = parser.add_argument_group("files and output")
@@ -84,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     model = config.build(np.random.default_rng([settings.seed, _WEIGHTS]))
     folder = args.resume or _run.create_folder(args.out, _name(config))
     trainer = _make_trainer(model, config, len(parts.train), _callbacks(settings, folder, args))
+    trainer.debug = args.check_numbers
     if args.resume is None:
         _run.write_config(folder, config)
     elif (folder / _run.CHECKPOINT).exists():  # if not, it was interrupted before there was one

@@ -13,7 +13,7 @@ from cnn_core._threads import get_num_threads
 from cnn_core.functional._reduction import REDUCTIONS, over
 
 
-def _cross_entropy(
+def loss_and_gradient(
     x: np.ndarray,
     target: Any,
     weight: np.ndarray | None,
@@ -25,8 +25,13 @@ def _cross_entropy(
     *,
     need_dx: bool,
 ) -> tuple[Any, np.ndarray | None]:
-    """The loss, and its gradient if it is wanted."""
-    x = as_real(x, f"{name}: x")
+    """The loss, and its gradient if it is wanted; ``name`` is who asks, for messages."""
+    try:
+        x = as_real(x, f"{name}: x")
+    except TypeError as error:
+        kinds = [getattr(array, "dtype", np.dtype(bool)).kind for array in (x, target)]
+        swapped = kinds[0] in "iu" and kinds[1] == "f"
+        raise TypeError(f"{error}; scores come first, then targets" if swapped else str(error)) from None
     if x.ndim < 2 or x.shape[1] == 0:
         raise ValueError(
             f"{name}: x: expects shape (N, C) or (N, C, ...) with at least one class, got {x.shape}"
@@ -139,7 +144,7 @@ def cross_entropy(
     -----
     Source: label smoothing is from Szegedy et al., *Rethinking the Inception architecture*, 2016.
     """
-    return _cross_entropy(
+    return loss_and_gradient(
         x, target, weight, ignore_index, reduction, label_smoothing, 1.0, "cross_entropy", need_dx=False
     )[0]
 
@@ -161,7 +166,7 @@ def cross_entropy_backward(
     dloss : float, or with reduction "none" an array shaped as the losses
         Gradient of the loss.
     """
-    dx = _cross_entropy(
+    dx = loss_and_gradient(
         x,
         target,
         weight,
@@ -186,7 +191,7 @@ def cross_entropy_with_grad(
     label_smoothing: float = 0.0,
 ) -> tuple[Any, np.ndarray]:
     """`cross_entropy` and `cross_entropy_backward` in one pass: ``(loss, dx)``."""
-    loss, dx = _cross_entropy(
+    loss, dx = loss_and_gradient(
         x,
         target,
         weight,

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core._checks import as_real, one_of, same_shape
+from cnn_core._checks import as_real, one_of
 from cnn_core._kernels import loss as elementwise
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
@@ -13,10 +13,23 @@ from cnn_core.functional._reduction import REDUCTIONS, over
 
 def _pair(x: np.ndarray, target: np.ndarray, reduction: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     x = as_real(x, f"{name}: x")
+    if isinstance(target, np.ndarray) and target.shape != x.shape:
+        remedy = _remedy(target.shape, x.shape)
+        raise ValueError(f"{name}: target: expects shape {x.shape} of x, got {target.shape}{remedy}")
     target = as_real(target, f"{name}: target", like=x)
-    same_shape(target, f"{name}: target", x.shape, "x")
     one_of(reduction, f"{name}: reduction", REDUCTIONS)
     return x, target
+
+
+def _remedy(got: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    """How a target comes to the shape of the scores."""
+    if (*got, 1) == shape:
+        return "; add an axis: target[..., np.newaxis]"
+    if got == (*shape, 1):
+        return "; drop the last axis: target[..., 0]"
+    if len(shape) == 2 and got == shape[:1]:
+        return f"; make one-hot rows of labels, np.eye({shape[1]})[labels], or use cross-entropy"
+    return ""
 
 
 def _reduced(losses: np.ndarray | None, sums: np.ndarray, n: int, reduction: str) -> Any:

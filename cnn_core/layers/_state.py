@@ -42,8 +42,20 @@ def checked_state(
             except (TypeError, ValueError, RuntimeError) as error:
                 problems.append(f'"{name}" {error}')
     if problems:
+        problems += _advice(own, result)
         raise ValueError("the state does not fit, nothing was loaded:\n  " + "\n  ".join(problems))
     return arrays, result
+
+
+def _advice(own: Mapping[str, np.ndarray], result: LoadResult) -> list[str]:
+    """A line about names that would match without what all of them begin with, such as "module."."""
+    if not result.missing or not result.unexpected:
+        return []
+    for name in result.unexpected:
+        prefix = name.removesuffix(result.missing[0])
+        if prefix != name and {prefix + key for key in own} == set(result.unexpected):
+            return [f'without the prefix: {{key.removeprefix("{prefix}"): a for key, a in state.items()}}']
+    return []
 
 
 def _convert(value: Any, target: np.ndarray) -> np.ndarray:
@@ -53,7 +65,8 @@ def _convert(value: Any, target: np.ndarray) -> np.ndarray:
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"cannot be read as an array: {error}") from None
     if array.shape != target.shape:
-        raise ValueError(f"has shape {array.shape}, expected {target.shape}")
+        transposed = "; transpose it: .T" if array.ndim == 2 and array.T.shape == target.shape else ""
+        raise ValueError(f"has shape {array.shape}, expected {target.shape}{transposed}")
     if array.dtype.kind != target.dtype.kind:
         raise TypeError(f"has dtype {array.dtype}, expected {target.dtype}")
     with np.errstate(over="ignore"):

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from cnn_core._checks import REAL
+from cnn_core.layers import _hints
 from cnn_core.layers._shapes import Shape, ShapeError, Step, explain
 from cnn_core.layers._state import LoadResult, checked_state
 
@@ -115,12 +116,11 @@ class Layer:
     def check_input(self, x: np.ndarray) -> None:
         """Raise TypeError or ValueError unless ``forward`` can take ``x``."""
         if not isinstance(x, np.ndarray):
-            raise TypeError(f"{self.label}: expects a numpy array, got {type(x).__name__}")
+            hint = _hints.for_type(x, self.dtype)
+            raise TypeError(f"{self.label}: expects a numpy array, got {type(x).__name__}{hint}")
         if x.dtype not in REAL:
-            raise TypeError(
-                f"{self.label}: expects float32 or float64, got {x.dtype}; "
-                f"convert the input: x.astype(np.{self.dtype or 'float32'})"
-            )
+            hint = _hints.for_type(x, self.dtype)
+            raise TypeError(f"{self.label}: expects float32 or float64, got {x.dtype}{hint}")
         if self.dtype is not None and x.dtype != self.dtype:
             raise TypeError(
                 f"{self.label}: has {self.dtype} parameters, got a {x.dtype} input; convert the input: "
@@ -141,7 +141,10 @@ class Layer:
         shape, dtype, values = self._saved
         if not isinstance(dy, np.ndarray) or dy.dtype != dtype:
             got = dy.dtype if isinstance(dy, np.ndarray) else type(dy).__name__
-            raise TypeError(f"{self.label}: backward expects a {dtype} array like its output, got {got}")
+            raise TypeError(
+                f"{self.label}: backward expects a {dtype} array like its output, got {got}; "
+                f"convert the gradient: np.asarray(dy, np.{dtype})"
+            )
         if dy.shape != shape:
             raise ValueError(
                 f"{self.label}: backward expects the shape of its output {shape}, got {dy.shape}"
@@ -159,24 +162,28 @@ class Layer:
             else:
                 own[...] = gradient
 
-    def expect_rank(self, input_shape: Shape, *layouts: str) -> Shape:
-        """Return ``input_shape`` if its rank is that of one of ``layouts``, such as ``"(N, C, H, W)"``."""
+    def expect_rank(self, input_shape: Shape, *layouts: str, channels: int | None = None) -> Shape:
+        """Return ``input_shape`` if its rank is that of one of ``layouts``, such as ``"(N, C, H, W)"``.
+
+        ``channels``, the number that the layer expects, helps to guess what is wrong where it is not.
+        """
         shape = tuple(input_shape)
         ranks = [layout.count(",") + 1 for layout in layouts]
         if len(shape) in ranks:
             return shape
-        hint = "; add the batch axis: x[np.newaxis]" if len(shape) == min(ranks) - 1 else ""
-        raise ShapeError(f"{self.label}: expects a batch {' or '.join(layouts)}, got shape {shape}{hint}")
+        message = f"{self.label}: expects a batch {' or '.join(layouts)}, got shape {shape}"
+        raise ShapeError(message, of_rank=True, hint=_hints.for_rank(shape, ranks, channels))
 
-    def explain_axis(self, axis: int, input_shape: Shape) -> tuple[str, int | None]:
+    def explain_axis(self, axis: int, input_shape: Shape) -> tuple[str, int | tuple[int, ...] | None]:
         """Say how the layer made ``axis`` of its output, as text for an error message.
 
         Returns
         -------
         text : str
             What to append, such as ``': MaxPool2d "2" gave 11 = (24 + 2*0 - 3)//2 + 1'``.
-        axis : int or None
-            The axis of the input to follow further back; ``None`` where the story ends here.
+        axis : int, tuple of int or None
+            The axis of the input to follow further back; several, the channels last, if it was made of
+            several; ``None`` where the story ends here.
         """
         return "", axis
 

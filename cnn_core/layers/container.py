@@ -9,6 +9,7 @@ import numpy as np
 
 from cnn_core._memory import empty
 from cnn_core.functional.activation import add
+from cnn_core.layers import _hints
 from cnn_core.layers._shapes import Shape, ShapeError, Step, explain
 from cnn_core.layers.base import Layer
 
@@ -36,7 +37,10 @@ class Container(Layer):
         super().__init__()
         for name, child in children.items():
             if not isinstance(child, Layer):
-                raise TypeError(f'{self.label}: "{name}" must be a layer, got {type(child).__name__}')
+                raise TypeError(f'{self.label}: "{name}" must be a layer, got {_hints.for_no_layer(child)}')
+            if not hasattr(child, "params"):
+                kind = type(child).__name__
+                raise TypeError(f"{kind}: its __init__ must call super().__init__() before anything else")
         self.children = dict(children)
         self._check_places()
         self._check_dtypes()
@@ -170,10 +174,25 @@ class Residual(Container):
             source = "the input has" if self.shortcut is None else "the shortcut gives"
             message = f"{self.label}: cannot add, the body gives {output} and {source} {skip}"
             differing = [i for i, (a, b) in enumerate(zip(output, skip, strict=False)) if a != b]
-            error = ShapeError(message, differing[0] if len(output) == len(skip) == 4 else None)
-            raise explain(error, last)
+            same_rank = len(output) == len(skip)
+            error = ShapeError(message, differing[0] if same_rank else None, of_rank=not same_rank)
+            raise ShapeError(f"{explain(error, last)}; {self._remedy(skip, output)}")
         steps.append(Step(self, shape, output, last))
         return output, steps[-1]
+
+    def _remedy(self, shape: Shape, output: Shape) -> str:
+        """What makes a sum of ``shape`` and the body's ``output`` possible."""
+        if len(shape) != len(output):
+            return "keep the number of axes in the body"
+        if self.shortcut is not None:
+            return "make the shortcut end with the shape of the body"
+        if len(shape) != 4:
+            return f"add a shortcut, such as Linear({shape[-1]}, {output[-1]})"
+        for stride in range(1, 5):
+            if output[2:] == tuple(-(-size // stride) for size in shape[2:]):
+                conv = f"Conv2d({shape[1]}, {output[1]}, 1" + (f", stride={stride})" if stride > 1 else ")")
+                return f"add a shortcut: {conv}"
+        return 'keep the size in the body, with padding="same"'
 
 
 class Concat(Container):
@@ -229,12 +248,21 @@ class Concat(Container):
         first = shapes[0]
         if any(len(other) < 2 or other[:1] + other[2:] != first[:1] + first[2:] for other in shapes):
             listed = ", ".join(f'"{i}" gives {output}' for i, output in enumerate(shapes))
-            raise ShapeError(f"{self.label}: branches must agree on all axes but the channels: {listed}")
+            text = f"{self.label}: branches must agree on all axes but the channels: {listed}"
+            raise ShapeError(f"{text}{self._origin(traced)}")
         output = (first[0], sum(other[1] for other in shapes), *first[2:])
         steps.append(Step(self, shape, output, traced[0][1]))
         return output, steps[-1]
 
-    def explain_axis(self, axis: int, input_shape: Shape) -> tuple[str, int | None]:
+    def _origin(self, traced: list[tuple[Shape, Step | None]]) -> str:
+        """Who made the branch that is the smallest so, and what to do."""
+        if any(len(shape) != 4 for shape, _ in traced):
+            return ""
+        shape, last = min(traced, key=lambda branch: branch[0][2:])
+        axis = next((i for i in (2, 3) if any(other[i] != shape[i] for other, _ in traced)), 2)
+        return f'{explain(ShapeError("", axis), last)}; padding="same" keeps the size'
+
+    def explain_axis(self, axis: int, input_shape: Shape) -> tuple[str, int | tuple[int, ...] | None]:
         if axis != 1:
             return "", axis
         channels = [branch.output_shape(input_shape)[1] for branch in self.branches]

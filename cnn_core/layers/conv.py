@@ -8,6 +8,7 @@ from cnn_core import functional as F
 from cnn_core import init as initial
 from cnn_core._checks import Pair, integer, one_of, pair
 from cnn_core.functional.convolution import conv2d_relu
+from cnn_core.layers import _hints
 from cnn_core.layers._parameter import Parameter
 from cnn_core.layers._shapes import Shape, ShapeError
 from cnn_core.layers._window import WindowLayer, brief
@@ -113,9 +114,10 @@ class Conv2d(WindowLayer):
         return dx
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        n, c, h, w = self.expect_rank(input_shape, "(N, C, H, W)")
+        n, c, h, w = self.expect_rank(input_shape, "(N, C, H, W)", channels=self.in_channels)
         if c != self.in_channels:
-            raise ShapeError(f"{self.label}: expects {self.in_channels} channels, got {c}", axis=1)
+            hint = _hints.for_channels((n, c, h, w), self.in_channels)
+            raise ShapeError(f"{self.label}: expects {self.in_channels} channels, got {c}", axis=1, hint=hint)
         if self.padding == "same":
             return n, self.out_channels, h, w
         return n, self.out_channels, *self.plane_size((h, w))

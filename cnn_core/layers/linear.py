@@ -75,6 +75,7 @@ class Linear(Layer):
             raise ShapeError(
                 f"{self.label}: expects {self.in_features} inputs, got {shape[-1]}{hint}",
                 axis=None if hint else len(shape) - 1,
+                wanted=self.in_features,
             )
         return (*shape[:-1], self.out_features)
 

@@ -7,6 +7,7 @@ import numpy as np
 from cnn_core import init as initial
 from cnn_core._checks import integer, real_number
 from cnn_core.functional.normalization import batch_norm_relu, batch_norm_relu_backward
+from cnn_core.layers import _hints
 from cnn_core.layers._parameter import Parameter
 from cnn_core.layers._shapes import Shape, ShapeError
 from cnn_core.layers.base import Layer, real_dtype
@@ -64,7 +65,8 @@ class _BatchNorm(Layer):
         self.check_input(x)
         if training and x.size // max(1, self.num_features) == 1:
             raise ValueError(
-                f"{self.label}: training needs more than one value per channel, got shape {x.shape}"
+                f"{self.label}: training needs more than one value per channel, got shape {x.shape}; use "
+                f"larger batches (Trainer.fit leaves a small last one out with drop_last=True)"
             )
         running, learned = self.buffers.get, self.params.get
         arrays = (x, running("running_mean"), running("running_var"), learned("weight"), learned("bias"))
@@ -87,9 +89,11 @@ class _BatchNorm(Layer):
         return 1 / (1 + int(self.num_batches_tracked)) if self.buffers else 0.0
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        shape = self.expect_rank(input_shape, *self.layouts)
-        if shape[1] != self.num_features:
-            raise ShapeError(f"{self.label}: expects {self.num_features} channels, got {shape[1]}", axis=1)
+        channels = self.num_features
+        shape = self.expect_rank(input_shape, *self.layouts, channels=channels)
+        if shape[1] != channels:
+            hint = _hints.for_channels(shape, channels)
+            raise ShapeError(f"{self.label}: expects {channels} channels, got {shape[1]}", axis=1, hint=hint)
         return shape
 
     def config(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from cnn_core.layers._shapes import Shape, Step
+from cnn_core.layers._shapes import Shape, ShapeError, Step, undeclared
 from cnn_core.layers.base import Layer
 from cnn_core.layers.container import Container, backward_through
 from cnn_core.layers.together import steps_of
@@ -42,13 +42,15 @@ class Sequential(Container):
     def __init__(self, *layers: Layer) -> None:
         super().__init__({str(i): layer for i, layer in enumerate(layers)})
         self.layers = layers
-        self._steps = steps_of(layers)
-        self._first_with_params = next((i for i, step in enumerate(self._steps) if step.params), len(layers))
+        self._run_as(steps_of(layers))
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
-        for step in self._steps:
-            x = step.forward(x, training)
+        try:
+            for step in self._steps:
+                x = step.forward(x, training)
+        except ShapeError as error:
+            raise undeclared(error, self.modules()) from None
         return x
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
@@ -62,6 +64,11 @@ class Sequential(Container):
         for i in range(len(self._steps) - 1, first - 1, -1):
             gradient = backward_through(self._steps[i], gradient, accumulate, need_dx or i > first)
         return gradient if need_dx else None
+
+    def _run_as(self, steps: tuple[Layer, ...]) -> None:
+        """Run these steps: the layers, some of them together, or one by one to look between them."""
+        self._steps = steps
+        self._first_with_params = next((i for i, step in enumerate(steps) if step.params), len(steps))
 
     def trace(self, shape: Shape, before: Step | None, steps: list[Step]) -> tuple[Shape, Step | None]:
         for layer in self.layers:

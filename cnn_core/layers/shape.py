@@ -45,21 +45,22 @@ class Flatten(Layer):
         first, last = self._range(len(shape))
         return (*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :])
 
-    def explain_axis(self, axis: int, input_shape: Shape) -> tuple[str, int | None]:
+    def explain_axis(self, axis: int, input_shape: Shape) -> tuple[str, int | tuple[int, ...] | None]:
         first, last = self._range(len(input_shape))
         if axis < first:
             return "", axis
         if axis > first:
             return "", axis + last - first
         merged = tuple(input_shape[first : last + 1])
-        return ("", axis) if len(merged) == 1 else (f" = {merged}", last)
+        return ("", axis) if len(merged) == 1 else (f" = {merged}", tuple(range(last, first - 1, -1)))
 
     def _range(self, ndim: int) -> tuple[int, int]:
         """First and last axis to merge, as numbers from the front."""
         first, last = (axis + ndim if axis < 0 else axis for axis in (self.start_dim, self.end_dim))
         if not 0 <= first <= last < ndim:
             raise ShapeError(
-                f"{self.label}: cannot merge axes {self.start_dim} to {self.end_dim} of {ndim} axes"
+                f"{self.label}: cannot merge axes {self.start_dim} to {self.end_dim} of {ndim} axes",
+                of_rank=True,
             )
         return first, last
 

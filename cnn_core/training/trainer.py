@@ -14,6 +14,7 @@ from cnn_core.data.batches import Augmentation, Batches
 from cnn_core.optim.clip import clip_grad_norm
 from cnn_core.optim.schedules import Schedule
 from cnn_core.training import _data, checkpoint, evaluation
+from cnn_core.training._numbers import watching
 from cnn_core.training.callbacks import Callback
 from cnn_core.training.history import Epoch, History
 from cnn_core.training.interrupt import InterruptGuard
@@ -47,6 +48,9 @@ class Trainer:
         weights, dropout) comes from the generators of its layers.
     on_nonfinite : {"raise", "ignore"}
         What to do about a loss, or with ``clip_norm`` about gradients, that are infinite or not a number.
+    debug : bool
+        Look for infinities and NaN in everything that is computed, and raise at the first one, whatever
+        ``on_nonfinite`` says; see :func:`cnn_core.debugging.watch`. Slower, with the same bits.
 
     Attributes
     ----------
@@ -75,7 +79,11 @@ class Trainer:
         augment: Augmentation | None = None,
         seed: int | np.random.Generator = 0,
         on_nonfinite: str = "raise",
+        debug: bool = False,
     ) -> None:
+        _data.check_part(model, "model", "forward", "backward")
+        _data.check_part(loss, "loss", "forward", "backward")
+        _data.check_part(optimizer, "optimizer", "update")
         if getattr(loss, "reduction", "mean") == "none":
             raise ValueError('loss: expects a reduction to one number, got reduction="none"')
         if schedule is not None and not callable(schedule):
@@ -91,6 +99,7 @@ class Trainer:
         self.clip_norm = None if clip_norm is None else real_number(clip_norm, "clip_norm", above=0)
         self.augment = augment
         self.on_nonfinite = one_of(on_nonfinite, "on_nonfinite", ("raise", "ignore"))
+        self.debug = bool(debug)
         self.rng = np.random.default_rng(seed)
 
         self.epoch = 0
@@ -146,6 +155,7 @@ class Trainer:
             If the data do not fit together, or a callback needs a number that will not be there.
         FloatingPointError
             With ``on_nonfinite="raise"``, if the loss is not finite; the weights are those before the step.
+            With ``debug=True`` it is a ``NonFiniteError`` that says where this began.
         Interrupted
             After Ctrl-C, at the end of the step; a kind of KeyboardInterrupt. A ``Checkpoint`` callback has
             saved by then, and calling ``fit`` again continues. A second Ctrl-C does not wait for the end of
@@ -156,6 +166,11 @@ class Trainer:
         self._counts_labels = are_classes(t)
         _data.check_monitors(self, validated=validation is not None, classes=self._counts_labels)
         integer(eval_batch_size, "eval_batch_size", at_least=1)
+        if self.step == 0:  # a training that goes on must find its model as it left it
+            if self.augment is None:  # which may change the shape
+                _data.check_fits(self.model, self.loss, x, t, "train")
+            if validation is not None:
+                _data.check_fits(self.model, self.loss, validation[0], validation[1], "validation")
         self.epochs = integer(epochs, "epochs", at_least=0)
         batches = Batches(
             x, t, batch_size, shuffle=True, rng=self.rng, augment=self.augment, drop_last=drop_last
@@ -165,7 +180,7 @@ class Trainer:
         self.stopping = False
         self._batches = batches
         try:
-            with InterruptGuard() as guard:
+            with InterruptGuard() as guard, watching(self, train=(x, t), validation=validation):
                 self._notify("on_fit_start")
                 while self.epoch < self.epochs and not self.stopping:
                     self._run_epoch(batches, validation, eval_batch_size, guard)
@@ -331,7 +346,8 @@ class Trainer:
         return (
             f"{problem} in epoch {self.epoch + 1}, step {self.step + 1}, at learning rate {self.lr:g}; the "
             f"weights are those before this step. Try a lower rate, a warm-up or clip_norm, or go on "
-            f'regardless with on_nonfinite="ignore"'
+            f'regardless with on_nonfinite="ignore". Trainer(..., debug=True), or cnn-core train '
+            f"--check-numbers, finds the layer where it began"
         )
 
     def _notify(self, hook: str, *arguments: Any) -> None:

@@ -58,4 +58,8 @@ def modules(level):
     )
 
 
-setup(ext_modules=[module for level in isa_levels() for module in modules(level)])
+setup(
+    ext_modules=[module for level in isa_levels() for module in modules(level)],
+    # On Windows, GCC: cnn_core is built with it, too.
+    options={"build_ext": {"compiler": "mingw32"}} if os.name == "nt" else {},
+)
