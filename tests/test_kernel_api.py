@@ -105,9 +105,10 @@ def test_the_table_only_grows_at_its_end(released: Path) -> None:
 # Kernels built against a header that was released
 
 
+@pytest.mark.parametrize("language", ["c", "c++"])
 @pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.name)
-def test_a_kernel_of_an_earlier_release_runs(released: Path, tmp_path: Path) -> None:
-    folder = compile_plugin(tmp_path, released)
+def test_a_kernel_of_an_earlier_release_runs(released: Path, language: str, tmp_path: Path) -> None:
+    folder = compile_plugin(tmp_path, released, "-x", language)
     code = """
 cnn_core.set_num_threads(3)
 print(plugin.table())
