@@ -53,8 +53,10 @@ class Subject:
     _expected: dict[tuple[int, str], Outputs] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What another process needs: results are computed again there."""
-        return {**self.__dict__, "_plain": {}, "_expected": {}}
+        """What another process needs: what is expected is sent, what the function gives is computed there."""
+        for situation in self.situations():
+            self.expected(situation)
+        return {**self.__dict__, "reference": None, "_plain": {}}
 
     def situations(self, layout: str = "plain", threads: int | None = None) -> Iterator[Situation]:
         """Every case in every dtype."""
