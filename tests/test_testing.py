@@ -103,6 +103,14 @@ def test_functions_of_several_arguments_and_results():
         for kernel in (1, 2)
     ]
     check_function(F.max_pool2d, reference.max_pool2d, cases, levels=False, roofline=False).assert_ok()
+    y, indices = F.max_pool2d(cases[0]["x"], 2, return_indices=True)
+    check_function(
+        F.max_pool2d_backward,
+        reference.max_pool2d_backward,
+        [(y, indices, (3, 4, 6, 5))],
+        levels=False,
+        roofline=False,
+    ).assert_ok()
     targets = np.array([1, 0, 2])
     cases = [(RNG.normal(size=(3, 4)), targets)]
     check_function(

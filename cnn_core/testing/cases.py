@@ -63,14 +63,15 @@ def reals_of(arguments: Arguments) -> list[np.ndarray]:
     return [value for value in arrays_of(arguments) if value.dtype.kind == "f"]
 
 
+def replace_values(arguments: Arguments, change: Callable[[Any], Any]) -> Arguments:
+    """Return the arguments with every value changed."""
+    args, kwargs = arguments
+    return [change(value) for value in args], {key: change(value) for key, value in kwargs.items()}
+
+
 def replace_arrays(arguments: Arguments, change: Callable[[np.ndarray], np.ndarray]) -> Arguments:
     """Return the arguments with every array changed."""
-
-    def changed(value: Any) -> Any:
-        return change(value) if isinstance(value, np.ndarray) else value
-
-    args, kwargs = arguments
-    return [changed(value) for value in args], {key: changed(value) for key, value in kwargs.items()}
+    return replace_values(arguments, lambda value: change(value) if isinstance(value, np.ndarray) else value)
 
 
 def replace_reals(arguments: Arguments, reals: Sequence[np.ndarray]) -> Arguments:

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from cnn_core._kernels import runtime
-from cnn_core.testing.cases import Arguments, Situation, arrays_of, reals_of, replace_arrays, replace_reals
+from cnn_core.testing.cases import (
+    Arguments,
+    Situation,
+    arrays_of,
+    reals_of,
+    replace_arrays,
+    replace_reals,
+    replace_values,
+)
 from cnn_core.testing.compare import Outputs, differences, errors, wrong_elements
 from cnn_core.testing.layouts import LAYOUTS
 from cnn_core.testing.out import out_beside_input, outs, strided_out, takes_out
@@ -159,9 +167,18 @@ def _emptied(given: Arguments) -> Iterator[tuple[str, Arguments]]:
     if not arrays or not arrays[0].ndim:
         return
     batch = arrays[0].shape[0]
-    yield _NO_BATCH, replace_arrays(given, lambda x: x[:0] if x.ndim and x.shape[0] == batch else x)
+    if batch != 1 or len(arrays) == 1:  # else one cannot tell what else is as long as the batch by chance
+        yield _NO_BATCH, replace_values(given, lambda value: _without_batch(value, batch))
     if arrays[0].ndim > 1 and all(x.shape == arrays[0].shape for x in arrays):
         yield "an empty last axis", replace_arrays(given, lambda x: x[..., :0])
+
+
+def _without_batch(value: Any, batch: int) -> Any:
+    """An array, or the shape of one, that begins with the batch, without it."""
+    if isinstance(value, np.ndarray):
+        return value[:0] if value.ndim and value.shape[0] == batch else value
+    is_shape = isinstance(value, tuple) and len(value) > 2 and value[0] == batch
+    return (0, *value[1:]) if is_shape else value
 
 
 def written(subject: Subject) -> Iterator[Problem]:
