@@ -32,7 +32,7 @@ class Short(Run):
     """A run that trains hardly at all."""
 
     def amount(self, full: int, quick: int) -> int:
-        return min(quick, 120)
+        return min(quick, 120 if quick > 100 else 8)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,8 @@ def test_every_experiment_runs_on_the_digits_of_the_package(name, folder):
     experiment = EXPERIMENTS[name]
     if experiment.requires:
         pytest.importorskip(experiment.requires, reason=f"{experiment.requires} is not installed")
-    run = Short(data.load_digits(), folder, seeds=(0, 1), quick=True)
+    seeds = (0, 1) if name == "optimizers" else (0,)
+    run = Short(data.load_digits(), folder, seeds, quick=True)
     report = Report(folder, ["a test"])
     outcome = experiment.run(run)
     report.add(Result(experiment, outcome, 0.5, on_mnist=False))
@@ -85,7 +86,6 @@ def test_what_needs_no_images_is_reproduced_anywhere(name, folder):
         "optimizers",
         "weight-init",
         "batch-norm",
-        "weight-decay",
     ],
 )
 def test_the_book_is_reproduced_on_mnist(name, folder):
@@ -95,12 +95,11 @@ def test_the_book_is_reproduced_on_mnist(name, folder):
 
 @needs_mnist
 @needs_weights
-@pytest.mark.parametrize("name", ["misclassified", "half-float"])
-def test_the_weights_of_the_book_do_what_its_notebooks_show(name, folder):
+def test_the_weights_of_the_book_misread_what_its_notebook_shows(folder):
     run = Run(data.load_mnist(download=False), folder, quick=True, weights_of_book=DATA / "book")
     # In place of a training of half a minute, whose result does not matter here.
     DEEP.fresh(run).save_params(folder / "weights" / "DeepConvNet-mnist-1-epochs.safetensors")
-    claims = EXPERIMENTS[name].run(run).claims
+    claims = EXPERIMENTS["misclassified"].run(run).claims
     assert [claim.holds for claim in claims if "the book's weights" in claim.text] == [True]
 
 

@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 EXPECTED = {
     "train_digits.py": ["accuracy 0.9", "taken for a"],
     "gradient_check.py": ["Sequential: gradients agree", "WrongLinear: gradients do NOT agree", "bias: "],
+    "search_digits.py": ["round 2: lr ", "chosen: lr ", "trained with these: test accuracy 0.9"],
     "custom_layer.py": ["PReLU: gradients agree", "accuracy 0.9", "slopes"],
 }
 

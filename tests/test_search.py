@@ -11,6 +11,9 @@ import pytest
 from search_cases import SPACE, broken, digits, diverging, height, hill
 
 from cnn_core import search
+from cnn_core.book.multi_layer_net import MultiLayerNet
+from cnn_core.book.trainer import Trainer
+from cnn_core.data import load_digits, split
 
 optuna = pytest.importorskip("optuna")
 
@@ -102,6 +105,8 @@ def test_narrowed_holds_the_best_and_nothing_beyond():
     assert max(rates) <= high < max(rates) * 1.01
     assert result.narrowed() == result.narrowed(6)
     assert result.chosen(1) == result.best.params
+    middle = sorted(trial.params["lr"] for trial in result.complete[:3])[1]
+    assert result.chosen()["lr"] == result.chosen(3)["lr"] == middle
 
 
 def test_table_and_csv(tmp_path):
@@ -109,7 +114,7 @@ def test_table_and_csv(tmp_path):
     lines = result.table(count=None).splitlines()
     assert lines[0].split() == ["trial", "value", "lr", "weight_decay", "seconds"]
     assert len(lines) == 13
-    assert lines[-1].endswith("the loss is nan")
+    assert lines[-1].endswith("  failed: the loss is nan")
     result.to_csv(tmp_path / "trials.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "trials.csv").read_text())))
     assert [int(row["trial"]) for row in rows] == [trial.number for trial in result]
@@ -208,6 +213,29 @@ def test_digits_are_learned_better_at_the_rates_that_are_found():
     worst = min(result, key=lambda trial: trial.params["lr"])
     assert max(worst.curve) < 0.6
     assert any(trial.state == "pruned" for trial in result)
+
+
+def test_the_script_of_the_book():
+    data = load_digits()
+    part, validation = split(data.train[:125], [100, 25], rng=0)
+    x, x_val = part.x.reshape(100, 64), validation.x.reshape(25, 64)
+
+    def train(params, trial):
+        network = MultiLayerNet(64, [30], 10, weight_decay_lambda=params["weight_decay"], rng=0)
+        rate = {"lr": params["lr"]}
+        trainer = Trainer(
+            network, x, part.t, x_val, validation.t, epochs=5, optimizer_param=rate, verbose=False, rng=0
+        )
+        trainer.train()
+        accuracies = zip(trainer.test_acc_list, trainer.train_acc_list, strict=True)
+        for epoch, (val, tra) in enumerate(accuracies, 1):
+            trial.report(val, epoch, train=tra)
+        return trainer.test_acc_list[-1]
+
+    result = find(train, {**SPACE, "lr": search.LogUniform(1e-4, 1)}, trials=20)
+    assert result.best.value > 0.5
+    assert len(result.best.train_curve) == 5
+    assert result.narrowed()["lr"].low > 1e-2
 
 
 def test_the_callback_watches_what_fits_the_direction():
@@ -406,8 +434,8 @@ def test_progress_is_a_line_for_each_trial_where_there_is_no_terminal(capsys):
     lines = err.splitlines()
     assert out == ""
     assert len(lines) == 12
-    assert lines[-1].startswith("rates 12/12: trial 11 with lr ")
-    assert lines[-1].endswith(f"best {result.best.value:.4f} in trial {result.best.number}")
+    assert lines[-1].startswith("rates, 12/12: trial 11 with lr ")
+    assert lines[-1].endswith(f"best {result.best.value:.4g} in trial {result.best.number}")
     assert sum("the loss is nan" in line for line in lines) == 12 - len(result.complete)
 
 
@@ -417,7 +445,7 @@ def test_progress_is_a_bar_on_a_terminal(capsys, monkeypatch):
     err = capsys.readouterr().err
     assert "rates: 100%" in err
     assert "8/8" in err
-    assert f"best {result.best.value:.4f} in trial {result.best.number}" in err
+    assert f"best {result.best.value:.4g} in trial {result.best.number}" in err
 
 
 def test_optuna_is_imported_by_a_search_alone():

@@ -125,18 +125,38 @@ def test_a_worker_that_dies_is_told_and_its_trial_done_again(tmp_path, log):
     assert {line.split()[0] for line in logged(log)} == set("012345")
 
 
-def test_a_script_without_its_guard_is_told(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import search_cases; from cnn_core import search\n"
-        "search.random_search(search_cases.hill, search_cases.SPACE, trials=2, workers=2)\n"
-    )
+def run_script(folder, text):
+    """Run a script that must fail, and return what it complains about."""
+    script = folder / "script.py"
+    script.write_text(text)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     done = subprocess.run(
         [sys.executable, script], env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 1
-    assert "__main__" in done.stderr.splitlines()[-1]
+    return done.stderr
+
+
+def test_a_script_without_its_guard_is_told(tmp_path):
+    complaint = run_script(
+        tmp_path,
+        "import search_cases; from cnn_core import search\n"
+        "search.random_search(search_cases.hill, search_cases.SPACE, trials=2, workers=2)\n",
+    )
+    assert "__main__" in complaint.splitlines()[-1]
+
+
+def test_an_exception_of_the_script_itself_is_told(tmp_path):
+    complaint = run_script(
+        tmp_path,
+        "import search_cases; from cnn_core import search\n"
+        "class Oops(Exception): pass\n"
+        "def train(params, trial): raise Oops('upside down')\n"
+        "if __name__ == '__main__':\n"
+        "    search.random_search(train, search_cases.SPACE, trials=2, workers=2)\n",
+    )
+    assert "Oops: upside down" in complaint
+    assert "in trial " in complaint
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
@@ -229,6 +249,25 @@ def test_a_training_that_was_given_up_does_not_count(tmp_path):
     result = find(train, storage=str(tmp_path / "search.log"))
     assert len(result.complete) == 6
     assert all(trial.steps == () for trial in result)
+
+
+def test_a_trial_that_was_being_stored_at_ctrl_c_is_released(tmp_path, monkeypatch):
+    storage = str(tmp_path / "search.log")
+    finish = _claims.finish
+
+    def interrupted(study, number, value=None, state=None):
+        if value is not None:
+            raise KeyboardInterrupt
+        return finish(study, number, value, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_claims, "finish", interrupted)
+        result = find(storage=storage)
+    assert result.interrupted
+    assert len(result) == 0
+    with open_study(make_plan(storage)) as study:
+        assert not _claims.live_claims(study)
+    assert len(find(storage=storage)) == 6
 
 
 def test_the_heart_beats_while_a_trial_runs(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The command ``cnn-core``: train, evaluate, predict, summary, book, bench, info, new-kernel."""
+"""The command ``cnn-core``: train, search, evaluate, predict, summary, book, bench, info, new-kernel."""
 
 import argparse
 import importlib
@@ -12,6 +12,7 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "train": "train a network on a data set",
+    "search": "find a learning rate and a weight decay",
     "evaluate": "measure a trained network on test images",
     "predict": "say what pictures show",
     "summary": "print the layers of a network and what they cost",

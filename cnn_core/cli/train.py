@@ -11,7 +11,14 @@ import numpy as np
 from cnn_core import data
 from cnn_core._threads import get_num_threads
 from cnn_core.cli import _report, _run
-from cnn_core.cli._options import add_data_options, add_threads_option, load_data, positive, use_threads
+from cnn_core.cli._options import (
+    Options,
+    add_data_options,
+    add_threads_option,
+    load_data,
+    positive,
+    use_threads,
+)
 from cnn_core.cli._recipes import DEFAULT_MODELS, recommended
 from cnn_core.cli._run import RunConfig
 from cnn_core.cli._settings import OPTIMIZERS, SCHEDULES, Settings
@@ -34,27 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Defaults depend on data set and network. Ctrl-C saves; --resume RUN goes on, and ends with the same "
         "bits as a training that was not interrupted."
     )
-    names = list(data.DATASETS)
-    help_text = f"{', '.join(names)} (default: digits, which come with the package)"
-    parser.add_argument("dataset", nargs="?", choices=names, metavar="DATASET", help=help_text)
-
-    add = parser.add_argument_group("network").add_argument
-    add("--model", choices=list(MODELS), metavar="NAME", help=", ".join(MODELS))
-    help_text = "argument of the network's function, such as hidden=200; may be repeated"
-    add("--model-option", action="append", metavar="NAME=VALUE", help=help_text)
-
+    add_network_options(parser)
     how = parser.add_argument_group("training")
     add = how.add_argument
     add("--epochs", type=int, metavar="N", help="passes over the training images")
-    add("--batch-size", type=int, metavar="N", help="images per step")
-    add("--optimizer", choices=list(OPTIMIZERS), metavar="NAME", help=", ".join(OPTIMIZERS))
     add("--lr", type=float, metavar="X", help="highest learning rate")
     add("--weight-decay", type=float, metavar="X", help="pull of the weights towards zero")
-    add("--schedule", choices=SCHEDULES, metavar="NAME", help=", ".join(SCHEDULES))
-    add("--warmup", type=float, metavar="EPOCHS", help="epochs in which the learning rate rises first")
-    add("--augment", metavar="LIST", help="such as shift=2,flip,crop=4,rotate=10, or none")
-    add("--label-smoothing", type=float, metavar="X", help="share of each target spread over all classes")
-    add("--clip-norm", type=float, metavar="X", help="largest norm of the gradients")
+    add_recipe_options(how)
     add("--validation", type=float, metavar="SHARE", help="share of the training images to hold out")
     add("--patience", type=int, metavar="EPOCHS", help="stop when the validation loss stops falling")
     add("--seed", type=int, metavar="N", help="of all that is random (default: 0)")
@@ -72,6 +65,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--quiet", action="store_true", help="print nothing but the result")
 
 
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which network learns what."""
+    names = list(data.DATASETS)
+    help_text = f"{', '.join(names)} (default: digits, which come with the package)"
+    parser.add_argument("dataset", nargs="?", choices=names, metavar="DATASET", help=help_text)
+
+    add = parser.add_argument_group("network").add_argument
+    add("--model", choices=list(MODELS), metavar="NAME", help=", ".join(MODELS))
+    help_text = "argument of the network's function, such as hidden=200; may be repeated"
+    add("--model-option", action="append", metavar="NAME=VALUE", help=help_text)
+
+
+def add_recipe_options(parser: Options) -> None:
+    """Add the settings of a training that ``cnn-core search`` has, too."""
+    add = parser.add_argument
+    add("--batch-size", type=int, metavar="N", help="images per step")
+    add("--optimizer", choices=list(OPTIMIZERS), metavar="NAME", help=", ".join(OPTIMIZERS))
+    add("--schedule", choices=SCHEDULES, metavar="NAME", help=", ".join(SCHEDULES))
+    add("--warmup", type=float, metavar="EPOCHS", help="epochs in which the learning rate rises first")
+    add("--augment", metavar="LIST", help="such as shift=2,flip,crop=4,rotate=10, or none")
+    add("--label-smoothing", type=float, metavar="X", help="share of each target spread over all classes")
+    add("--clip-norm", type=float, metavar="X", help="largest norm of the gradients")
+
+
 def run(args: argparse.Namespace) -> int:
     """Train, and leave the model, its history and pictures in a folder."""
     use_threads(args)
@@ -81,11 +98,11 @@ def run(args: argparse.Namespace) -> int:
     else:
         _refuse_changes(args)
         config = _run.read_config(args.resume)
-        parts = _prepare(load_data(config.dataset, args), config.settings, config.normalize)
+        parts = prepare(load_data(config.dataset, args), config.settings, config.normalize)
     settings = config.settings
     model = config.build(np.random.default_rng([settings.seed, _WEIGHTS]))
     folder = args.resume or _run.create_folder(args.out, _name(config))
-    trainer = _make_trainer(model, config, len(parts.train), _callbacks(settings, folder, args))
+    trainer = make_trainer(model, config, len(parts.train), _callbacks(settings, folder, args))
     trainer.debug = args.check_numbers
     if args.resume is None:
         _run.write_config(folder, config)
@@ -102,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-class _Parts(NamedTuple):
+class Parts(NamedTuple):
     """The images of a run, normalised."""
 
     train: Arrays
@@ -111,16 +128,16 @@ class _Parts(NamedTuple):
     normalize: Normalize
 
 
-def _plan(name: str, args: argparse.Namespace, dataset: DataSet) -> tuple[RunConfig, _Parts]:
+def _plan(name: str, args: argparse.Namespace, dataset: DataSet) -> tuple[RunConfig, Parts]:
     """Complete what was asked for with what is recommended."""
     model = args.model or DEFAULT_MODELS[name]
     asked = {key: getattr(args, key) for key in Settings.names()}
     settings = recommended(name, model, **asked)
-    parts = _prepare(dataset, settings)
+    parts = prepare(dataset, settings)
     config = RunConfig(
         dataset=name,
         model=model,
-        options=_parse_options(args.model_option or []),
+        options=parse_options(args.model_option or []),
         input_shape=dataset.input_shape,
         class_names=dataset.class_names,
         normalize=parts.normalize,
@@ -129,7 +146,7 @@ def _plan(name: str, args: argparse.Namespace, dataset: DataSet) -> tuple[RunCon
     return config, parts
 
 
-def _parse_options(texts: list[str]) -> dict[str, Any]:
+def parse_options(texts: list[str]) -> dict[str, Any]:
     """``["hidden=200"]`` as ``{"hidden": 200}``; what is not JSON is a string."""
     options = {}
     for text in texts:
@@ -143,7 +160,7 @@ def _parse_options(texts: list[str]) -> dict[str, Any]:
     return options
 
 
-def _prepare(dataset: DataSet, settings: Settings, normalize: Normalize | None = None) -> _Parts:
+def prepare(dataset: DataSet, settings: Settings, normalize: Normalize | None = None) -> Parts:
     """Divide and normalise, in place: the arrays are nobody else's."""
     train, validation = dataset.train, None
     if share := settings.validation:
@@ -155,7 +172,7 @@ def _prepare(dataset: DataSet, settings: Settings, normalize: Normalize | None =
     for part in (train, validation, dataset.test):
         if part is not None:
             normalize(part.x, out=part.x)
-    return _Parts(train, validation, dataset.test, normalize)
+    return Parts(train, validation, dataset.test, normalize)
 
 
 def _callbacks(settings: Settings, folder: Path, args: argparse.Namespace) -> list[Callback]:
@@ -170,7 +187,8 @@ def _callbacks(settings: Settings, folder: Path, args: argparse.Namespace) -> li
     return callbacks
 
 
-def _make_trainer(model: Sequential, config: RunConfig, examples: int, callbacks: list[Callback]) -> Trainer:
+def make_trainer(model: Sequential, config: RunConfig, examples: int, callbacks: list[Callback]) -> Trainer:
+    """The trainer of a run, on so many examples."""
     settings, normalize = config.settings, config.normalize
     # Black, where it is one number after normalisation; else the mean.
     background = float(normalize(np.zeros((1, 1, 1, 1)))[0, 0, 0, 0]) if config.input_shape[0] == 1 else 0.0
@@ -214,7 +232,7 @@ def _name(config: RunConfig) -> str:
     return config.dataset if config.dataset == config.model else f"{config.dataset}-{config.model}"
 
 
-def _describe(config: RunConfig, parts: _Parts, model: Sequential, folder: Path) -> str:
+def _describe(config: RunConfig, parts: Parts, model: Sequential, folder: Path) -> str:
     settings = config.settings
     shape = "x".join(map(str, config.input_shape))
     held_out = "" if parts.validation is None else f", {len(parts.validation):,} for validation"

@@ -18,7 +18,8 @@ more, also of searches that many machines share.
 
 from cnn_core.search._search import narrowing_search, random_search
 from cnn_core.search.plots import plot_space, plot_trials
-from cnn_core.search.result import NarrowingResult, SearchResult, TrialResult
+from cnn_core.search.result import SearchResult, TrialResult
+from cnn_core.search.rounds import NarrowingResult
 from cnn_core.search.space import Choice, Integer, LogUniform, Parameter, Uniform
 from cnn_core.search.trial import Trial
 

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cnn_core.search.result import SearchResult, TrialResult, collect
+from cnn_core.search.result import SearchResult, TrialResult, collect, short
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -21,11 +21,13 @@ class Progress:
     plan : Plan
     study : optuna.Study
         What it holds already is not told again.
+    title : str
     enabled : bool
     """
 
-    def __init__(self, plan: "Plan", study: "Study", enabled: bool) -> None:
+    def __init__(self, plan: "Plan", study: "Study", title: str, enabled: bool) -> None:
         self._plan = plan
+        self._title = title
         self._stream = sys.stderr if enabled else None  # None, too, in a program without a console
         self._told = {trial.number for trial in collect(study, plan)} if self._stream else set()
         self._bar: Any = None
@@ -33,7 +35,7 @@ class Progress:
             from tqdm import tqdm  # costs 40 ms: not at import
 
             self._bar = tqdm(
-                desc=plan.name, total=plan.trials, initial=len(self._told), unit="trial", dynamic_ncols=True
+                desc=title, total=plan.trials, initial=len(self._told), unit="trial", dynamic_ncols=True
             )
 
     def update(self, study: "Study") -> None:
@@ -51,7 +53,7 @@ class Progress:
                 print(self._line(trial, best), file=self._stream, flush=True)
         if self._bar is not None:
             if best is not None:
-                self._bar.set_postfix_str(f"best {best.value:.4f} in trial {best.number}")
+                self._bar.set_postfix_str(f"best {short(best.value)} in trial {best.number}")
             self._bar.update(len(self._told) - self._bar.n)
 
     def close(self) -> None:
@@ -61,10 +63,9 @@ class Progress:
             self._bar = None
 
     def _line(self, trial: TrialResult, best: TrialResult | None) -> str:
-        how = trial.reason if trial.state == "failed" else trial.state
-        value = f"{trial.value:.4f}" if trial.state == "complete" else how
-        record = "" if best is None else f"; best {best.value:.4f} in trial {best.number}"
+        value = short(trial.value) if trial.state == "complete" else trial.fate()
+        record = "" if best is None else f"; best {short(best.value)} in trial {best.number}"
         return (
-            f"{self._plan.name} {len(self._told)}/{self._plan.trials}: trial {trial.number} with "
+            f"{self._title}, {len(self._told)}/{self._plan.trials}: trial {trial.number} with "
             f"{trial.describe()}: {value}, {trial.seconds:.1f} s{record}"
         )

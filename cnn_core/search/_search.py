@@ -9,7 +9,8 @@ from cnn_core._checks import integer, one_of
 from cnn_core.search._progress import Progress
 from cnn_core.search._study import Plan, import_optuna, open_study, with_storage
 from cnn_core.search._work import Train, do_trials, do_trials_in_processes
-from cnn_core.search.result import NarrowingResult, SearchResult, collect
+from cnn_core.search.result import SearchResult, collect
+from cnn_core.search.rounds import NarrowingResult
 from cnn_core.search.space import Space, check_space
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def random_search(
     """
     plan = _make_plan(space, trials, seed, direction, name, storage, sampler, pruner)
     check_train(train, plan, catch, workers)
-    return _search(train, plan, tuple(catch), workers, progress)
+    return _search(train, plan, tuple(catch), workers, name if progress else None)
 
 
 def narrowing_search(
@@ -156,18 +157,19 @@ def narrowing_search(
             plan = _make_plan(
                 space, trials, seed + i, direction, f"{name}, round {i + 1}", storage, None, pruner
             )
-        results.append(_search(train, plan, tuple(catch), workers, progress))
+        title = f"round {i + 1} of {rounds}" if progress else None
+        results.append(_search(train, plan, tuple(catch), workers, title))
         if results[-1].interrupted:
             break
     return NarrowingResult(results)
 
 
 def _search(
-    train: Train, plan: Plan, catch: tuple[type[Exception], ...], workers: int, progress: bool
+    train: Train, plan: Plan, catch: tuple[type[Exception], ...], workers: int, title: str | None
 ) -> SearchResult:
     interrupted = False
     with with_storage(plan, workers) as plan, open_study(plan) as study:
-        shown = Progress(plan, study, progress)
+        shown = Progress(plan, study, title or "", enabled=title is not None)
         try:
             if workers == 1:
                 do_trials(train, plan, study, catch, shown.update)

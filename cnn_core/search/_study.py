@@ -63,7 +63,9 @@ def with_storage(plan: Plan, workers: int) -> Iterator[Plan]:
     if plan.storage is not None or workers == 1:
         yield plan
         return
-    with tempfile.TemporaryDirectory(prefix="cnn_core-search-") as folder:
+    # In memory where that can be: a journal is flushed to its disk at every word.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="cnn_core-search-", dir=memory) as folder:
         yield replace(plan, storage=str(Path(folder) / "search.log"))
 
 

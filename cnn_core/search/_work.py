@@ -1,5 +1,6 @@
 """Doing the trials: in this process, or in several that share a storage."""
 
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -40,7 +41,11 @@ def do_trials(
     """Do trials until all of the plan are done, by this process or by others."""
     claimant = _claims.Claimant(study, plan, index)
     while claimed := claimant.claim():
-        _do_trial(train, plan, study, catch, *claimed)
+        try:
+            _do_trial(train, plan, study, catch, *claimed)
+        except BaseException:
+            _claims.release(study, claimed[2].number)  # for this process or another to do again
+            raise
         after_each(study)
 
 
@@ -69,8 +74,7 @@ def _do_trial(
     except UpdateFinishedTrialError:
         return  # this process was silent for so long that another one has taken over
     except BaseException as error:
-        if not isinstance(error, (FloatingPointError, *catch)) or isinstance(error, KeyboardInterrupt):
-            _claims.release(study, optuna_trial.number)
+        if not isinstance(error, (FloatingPointError, *catch)):
             error.add_note(f"in trial {number} of the search, with {params}")
             raise
         state = TrialState.FAIL
@@ -122,10 +126,9 @@ def do_trials_in_processes(
             processes.append(process)
             channels[ours] = process
         while channels:
-            for channel in connection.wait(list(channels), timeout=0.5):
-                assert isinstance(channel, connection.Connection)
-                process = channels.pop(channel)
-                _take_report(channel, process)
+            ready = connection.wait(list(channels), timeout=0.5)
+            for channel in [channel for channel in channels if channel in ready]:
+                _take_report(channel, channels.pop(channel))
             after_each(study)
         for process in processes:
             process.join()
@@ -148,9 +151,10 @@ def _stop(processes: "list[SpawnProcess]") -> None:
 
 def _take_report(channel: "connection.Connection", process: "SpawnProcess") -> None:
     """Raise what a worker that has ended complains about."""
+    error: Exception | None
     try:
-        error: BaseException | None = pickle.loads(channel.recv_bytes())
-    except EOFError:
+        error = _received(channel.recv_bytes())
+    except (EOFError, OSError):
         process.join()
         hint = (
             f"signal {-process.exitcode}; was it out of memory?"
@@ -167,6 +171,21 @@ def _take_report(channel: "connection.Connection", process: "SpawnProcess") -> N
         raise error
 
 
+def _received(report: bytes) -> Exception | None:
+    """The exception that a worker has sent: as it was, or as a RuntimeError with its traceback if it is of a
+    class that only the worker has."""
+    content, text = pickle.loads(report)
+    if not text:
+        return None
+    try:
+        error = pickle.loads(content)
+        assert isinstance(error, Exception)
+    except Exception:
+        return RuntimeError(f"in a worker process:\n{text}")
+    error.add_note(f"\nin a worker process:\n{text}")
+    return error
+
+
 # In a worker process
 
 
@@ -175,28 +194,18 @@ def _worker(channel: "connection.Connection", task: bytes, index: int, threads: 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and the parent ends this one
     signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    report = pickle.dumps(None)
+    content, text = b"", ""
     try:
         train, plan, catch = pickle.loads(task)
         set_num_threads(threads)
         with open_study(plan) as study:
             do_trials(train, plan, study, catch, lambda study: None, index)
     except Exception as error:
-        report = _picklable(error)
-    channel.send_bytes(report)
+        text = "".join(traceback.format_exception(error))
+        with contextlib.suppress(Exception):  # then the text must do
+            content = pickle.dumps(error)
+    channel.send_bytes(pickle.dumps((content, text)))
     channel.close()
-
-
-def _picklable(error: BaseException) -> bytes:
-    """The exception with its traceback as a note, or something like it that can be sent."""
-    text = "".join(traceback.format_exception(error))
-    error.add_note(f"\nin a worker process:\n{text}")
-    try:
-        content = pickle.dumps(error)
-        pickle.loads(content)
-    except Exception:
-        return pickle.dumps(RuntimeError(text))
-    return content
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

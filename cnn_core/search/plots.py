@@ -7,7 +7,8 @@ import numpy as np
 
 from cnn_core._checks import integer, one_of
 from cnn_core.plots import new_figure
-from cnn_core.search.result import NarrowingResult, SearchResult, TrialResult, short
+from cnn_core.search.result import SearchResult, TrialResult, short
+from cnn_core.search.rounds import NarrowingResult
 from cnn_core.search.space import Choice, LogUniform, Parameter
 
 if TYPE_CHECKING:

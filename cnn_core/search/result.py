@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from cnn_core.search._study import Plan
+
+_REASON_WIDTH = 50
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class TrialResult:
     seconds: float = 0.0
     reason: str = ""
 
+    def fate(self) -> str:
+        """How the trial ended, in a few words."""
+        if self.state != "failed":
+            return self.state
+        return "failed: " + textwrap.shorten(self.reason, _REASON_WIDTH, placeholder=" ...")
+
     def describe(self) -> str:
         """The parameters in one line."""
         return ", ".join(f"{name} {short(value)}" for name, value in self.params.items())
@@ -83,7 +92,7 @@ class SearchResult:
         self.name = name
         self.space = space
         self.direction = direction
-        self.trials = tuple(sorted(trials, key=lambda trial: _rank(trial, direction)))
+        self.trials = tuple(sorted(trials, key=lambda trial: rank(trial, direction)))
         self.interrupted = interrupted
 
     def __len__(self) -> int:
@@ -119,8 +128,8 @@ class SearchResult:
         Parameters
         ----------
         keep : int, optional
-            How many of the complete trials count as the best: by default a fifth, such as the 20 best of 100
-            that the book draws, and at least 5.
+            How many complete trials count as the best: by default a fifth of all, such as the 20 of 100 that
+            the book draws, and at least 5.
 
         Raises
         ------
@@ -131,7 +140,7 @@ class SearchResult:
         -----
         *Deep Learning from Scratch*, section 6.5.3. Bounds are rounded outwards to three digits.
         """
-        keep = max(5, len(self.complete) // 5) if keep is None else integer(keep, "keep", at_least=2)
+        keep = max(5, len(self) // 5) if keep is None else integer(keep, "keep", at_least=2)
         best = self._best_few(keep)
         if len(best) < 2:
             raise ValueError("narrowed: needs at least two complete trials, got one")
@@ -140,7 +149,7 @@ class SearchResult:
             for name, parameter in self.space.items()
         }
 
-    def chosen(self, best: int = 5) -> dict[str, Any]:
+    def chosen(self, best: int | None = None) -> dict[str, Any]:
         """Return one value for each parameter: the median over the best trials, an option by majority.
 
         A single best trial owes part of its rank to luck; the middle of several that are nearly as good is a
@@ -148,16 +157,17 @@ class SearchResult:
 
         Parameters
         ----------
-        best : int
-            How many trials. Of an even number, the two in the middle are averaged: on a log scale those of
-            `LogUniform`.
+        best : int, optional
+            How many complete trials: by default a tenth of all, and at least 1. Of an even number, the two
+            values in the middle are averaged: on a log scale those of `LogUniform`.
 
         Raises
         ------
         ValueError
             If no trial is complete.
         """
-        few = self._best_few(integer(best, "best", at_least=1))
+        best = max(1, len(self) // 10) if best is None else integer(best, "best", at_least=1)
+        few = self._best_few(best)
         return {
             name: parameter.centre([trial.params[name] for trial in few])
             for name, parameter in self.space.items()
@@ -180,7 +190,7 @@ class SearchResult:
         for trial in self.trials[:count]:
             value = "-" if trial.value is None else short(trial.value)
             params = (short(trial.params[name]) for name in self.space)
-            state = "" if trial.state == "complete" else trial.reason or trial.state
+            state = "" if trial.state == "complete" else trial.fate()
             rows.append((str(trial.number), value, *params, f"{trial.seconds:.1f}", state))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
         return "\n".join(
@@ -202,61 +212,6 @@ class SearchResult:
         return self.complete[:count]
 
 
-class NarrowingResult:
-    """The rounds of a search that narrows its space.
-
-    Attributes
-    ----------
-    rounds : tuple of SearchResult
-        Each in the space to which the one before was narrowed.
-    interrupted : bool
-        Whether Ctrl-C ended the search before all rounds were done.
-    """
-
-    def __init__(self, rounds: Sequence[SearchResult]) -> None:
-        self.rounds = tuple(rounds)
-
-    def __repr__(self) -> str:
-        return f"NarrowingResult({len(self.rounds)} rounds: {self.rounds[-1].summary()})"
-
-    @property
-    def interrupted(self) -> bool:
-        return any(result.interrupted for result in self.rounds)
-
-    @property
-    def best(self) -> TrialResult:
-        """The best trial of all rounds.
-
-        Raises
-        ------
-        ValueError
-            If none is complete.
-        """
-        complete = [result for result in self.rounds if result.complete] or self.rounds[-1:]
-        return min(
-            (result.best for result in complete), key=lambda trial: _rank(trial, complete[0].direction)
-        )
-
-    def chosen(self, best: int = 5) -> dict[str, Any]:
-        """One value for each parameter, from the best trials of the last round; see `SearchResult.chosen`."""
-        complete = [result for result in self.rounds if result.complete] or self.rounds[-1:]
-        return complete[-1].chosen(best)
-
-    def table(self) -> str:
-        """The space and the outcome of each round as text, and the values chosen at the end."""
-        lines = []
-        for i, result in enumerate(self.rounds):
-            ranges = "; ".join(f"{name} {parameter}" for name, parameter in result.space.items())
-            lines += [f"round {i + 1}: {ranges}", f"  {result.summary()}"]
-        if any(result.complete for result in self.rounds):
-            lines.append("chosen: " + ", ".join(f"{name} {short(v)}" for name, v in self.chosen().items()))
-        return "\n".join(lines)
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write one line for each trial of each round; the file is replaced in one step."""
-        write_csv(path, self.rounds)
-
-
 def collect(study: "Study", plan: "Plan") -> list[TrialResult]:
     """The trials of a plan that are done."""
     return [
@@ -273,11 +228,11 @@ def write_csv(path: str | os.PathLike[str], rounds: Sequence[SearchResult]) -> N
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["round", "rank", "trial", "state", "value", *names, "steps", "seconds", "reason"])
     for i, result in enumerate(rounds):
-        for rank, trial in enumerate(result, 1):
+        for place, trial in enumerate(result, 1):
             value = "" if trial.value is None else trial.value
             params = [trial.params[name] for name in names]
             end = [len(trial.steps), trial.seconds, trial.reason]
-            writer.writerow([i + 1, rank, trial.number, trial.state, value, *params, *end])
+            writer.writerow([i + 1, place, trial.number, trial.state, value, *params, *end])
     write_atomically(path, text.getvalue().encode())
 
 
@@ -303,7 +258,7 @@ def _result(number: int, trial: "FrozenTrial", plan: "Plan") -> TrialResult:
     )
 
 
-def _rank(trial: TrialResult, direction: str) -> tuple[int, float, int]:
+def rank(trial: TrialResult, direction: str) -> tuple[int, float, int]:
     """What sorts the best trials first; among equals, the one with the lower number."""
     order = ("complete", "pruned", "failed").index(trial.state)
     value = math.inf if trial.value is None else trial.value
