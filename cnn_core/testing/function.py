@@ -102,6 +102,7 @@ def finish(
     roofline: bool,
     flops: Callable[..., float] | None,
     at_level: Callable[[str], Callable[..., Any]] | None = None,
+    timed: Subject | None = None,
 ) -> Report:
     """Make the report; other levels and the roofline are for what keeps the rules so far."""
     if levels and all(finding.ok for finding in findings):
@@ -109,7 +110,8 @@ def finish(
     elif levels:
         findings = [*findings, Finding("levels", note="what is broken here comes first", checked=False)]
     is_sound = all(finding.ok for finding in findings)
-    return Report(name, tuple(findings), position_of(subjects[0], flops) if roofline and is_sound else "")
+    position = position_of(timed or subjects[0], flops) if roofline and is_sound else ""
+    return Report(name, tuple(findings), position)
 
 
 def _kept(findings: Sequence[Finding], *rules: str) -> bool:

@@ -118,7 +118,9 @@ def check_layer(
     findings = judge(passes) + judge(predict, part="predict")
     findings.append(_gradients(layer_factory, xs, gradient_tolerance))
     findings.append(_state(both, cases))
-    return finish(name, findings, [predict, passes], levels=levels, roofline=roofline, flops=flops)
+    timed = Subject(name, both.layer(np.float32).forward, predict.cases)  # without making a layer
+    subjects = [predict, passes]
+    return finish(name, findings, subjects, levels=levels, roofline=roofline, flops=flops, timed=timed)
 
 
 def _gradient_for(both: _Pass, x: np.ndarray) -> np.ndarray:
