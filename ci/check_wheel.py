@@ -29,13 +29,16 @@ NEEDED = (
     "cnn_core/py.typed",
     "cnn_core/_kernels/runtime.pyi",
     "cnn_core/kernel_api.pxd",
+    "cnn_core/vector_math.pxd",
     "cnn_core/include/cnn_core/kernel_api.h",
+    "cnn_core/templates/new-kernel/src/my_kernel.pyx",
     "cnn_core/data/digits.npz",
     "METADATA",
     "LICENSE",
 )
 _PRINT = "print(time.perf_counter() - t)"
-UNWANTED = (".c", ".pyx", ".o", ".pyc")
+UNWANTED = (".c", ".pyx", ".o", ".pyc")  # but for what cnn-core new-kernel writes
+TEMPLATES = "cnn_core/templates/"
 # The C library, its mathematics and its threads; the loader; on musl, one library for all of these.
 LIBRARIES = ("libc.so", "libm.so", "libpthread.so", "ld-linux", "libc.musl-")
 
@@ -69,7 +72,8 @@ def check_contents(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     problems = [f"lacks {end}" for end in NEEDED if not any(name.endswith(end) for name in names)]
-    problems += [f"has {name}" for name in names if name.endswith(UNWANTED)]
+    ours = [name for name in names if not name.startswith(TEMPLATES)]
+    problems += [f"has {name}" for name in ours if name.endswith(UNWANTED)]
     tops = {name.split("/")[0] for name in names}
     strange = {top for top in tops if top != "cnn_core" and not top.endswith((".dist-info", ".libs"))}
     return problems + [f"has {top} beside the package" for top in sorted(strange)]

@@ -2,7 +2,7 @@
 
 ``functional`` holds the functions, ``layers`` the layers (all of them are here, too), and around them are
 ``losses``, ``optim``, ``init``, ``models``, ``data``, ``training``, ``search``, ``debugging``,
-``gradcheck`` and ``bench``.
+``gradcheck`` and ``bench``; and, for kernels of one's own, ``kernel_api`` and ``testing``.
 ``cnn_core.book`` is the interface of the book *Deep Learning from Scratch*.
 """
 
@@ -23,16 +23,19 @@ if TYPE_CHECKING:
         functional,
         gradcheck,
         init,
+        kernel_api,
         losses,
         models,
         optim,
         plots,
         reference,
         search,
+        testing,
         training,
     )
     from cnn_core._config import show_config
     from cnn_core._threads import get_num_threads, set_num_threads
+    from cnn_core.kernel_api import get_include
     from cnn_core.layers import *  # noqa: F403
 
 __all__ = [
@@ -43,9 +46,11 @@ __all__ = [
     "debugging",
     "files",
     "functional",
+    "get_include",
     "get_num_threads",
     "gradcheck",
     "init",
+    "kernel_api",
     "layers",
     "losses",
     "models",
@@ -55,6 +60,7 @@ __all__ = [
     "search",
     "set_num_threads",
     "show_config",
+    "testing",
     "training",
     *layers.__all__,
 ]
@@ -62,10 +68,11 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "": "bench book data debugging files functional gradcheck init losses models optim plots reference "
-        "search training",
+        "": "bench book data debugging files functional gradcheck init kernel_api losses models optim plots "
+        "reference search testing training",
         "_config": "show_config",
         "_threads": "get_num_threads set_num_threads",
+        "kernel_api": "get_include",
         "layers": " ".join(layers.__all__),
     },
 )

@@ -20,9 +20,10 @@ def show_config(as_dict: bool = False) -> dict[str, Any] | None:
     ----------
     as_dict : bool
         Return the values instead of printing them: ``version``, ``python``, ``platform``, ``numpy``,
-        ``isa_level`` (in use) and ``isa_levels`` (built and supported by this CPU, best first), ``threads``,
-        ``memory_in_use``, ``memory_cached`` and ``memory_cache_limit`` (bytes of the allocator),
-        ``data_folder``, and ``extras`` (versions of optional packages, None where one is missing).
+        ``isa_level`` (in use) and ``isa_levels`` (built and supported by this CPU, best first),
+        ``kernel_api`` (version of the table for kernels of other packages), ``threads``, ``memory_in_use``,
+        ``memory_cached`` and ``memory_cache_limit`` (bytes of the allocator), ``data_folder``, and ``extras``
+        (versions of optional packages, None where one is missing).
 
     Returns
     -------
@@ -37,6 +38,7 @@ def show_config(as_dict: bool = False) -> dict[str, Any] | None:
         "numpy": np.__version__,
         "isa_level": isa_level,
         "isa_levels": available_levels(),
+        "kernel_api": runtime.KERNEL_API_VERSION,
         "threads": get_num_threads(),
         "memory_in_use": runtime.memory_in_use(),
         "memory_cached": runtime.memory_cached(),
@@ -51,6 +53,7 @@ def show_config(as_dict: bool = False) -> dict[str, Any] | None:
         "python": f"{config['python']} on {config['platform']}",
         "numpy": config["numpy"],
         "instruction set": f"{config['isa_level']} (available: {', '.join(config['isa_levels'])})",
+        "kernel API": f"version {config['kernel_api']}",
         "threads": str(config["threads"]),
         "memory": f"{_megabytes(config['memory_in_use'])} in use, "
         f"{_megabytes(config['memory_cached'])} cached of at most {_megabytes(config['memory_cache_limit'])}",

@@ -17,6 +17,7 @@ def get_num_threads() -> int:
     global _n_threads
     if _n_threads is None:
         _n_threads = _from_environment() or min(_affinity(), _cgroup_quota(), runtime.MAX_THREADS)
+        runtime.set_num_threads(_n_threads)
     return _n_threads
 
 
@@ -32,6 +33,7 @@ def set_num_threads(n_threads: int) -> None:
     """
     global _n_threads
     _n_threads = _checked(n_threads, "set_num_threads")
+    runtime.set_num_threads(_n_threads)
 
 
 def _checked(n_threads: object, source: str) -> int:

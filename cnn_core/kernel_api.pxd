@@ -2,6 +2,8 @@
 
 A kernel's threads are written like this::
 
+    import_kernel_api()                    # once, at the top of the module
+
     cdef struct Job:                       # the call's arrays and sizes
         const void *x
         void *y
@@ -14,7 +16,8 @@ A kernel's threads are written like this::
         with nogil:
             parallel_for(<task> &_rows[real], &job, x.shape[0], 1, NULL, 0, n_threads)
 
-The declarations are all there is: no module stands behind this file.
+The declarations are all there is to compile; what each function promises is written in
+include/cnn_core/kernel_api.h.
 """
 
 ctypedef fused real:
@@ -36,6 +39,10 @@ cdef extern from "cnn_core/kernel_api.h" nogil:
     void *allocate "cnn_allocate"(size_t n_bytes) noexcept
     void release "cnn_release"(void *memory) noexcept
 
+    # The level that the library's kernels run at, and the threads that a kernel may have.
+    const char *isa_level "cnn_isa_level"() noexcept
+    int num_threads "cnn_num_threads"() noexcept
+
 cdef extern from "cnn_core/kernel_api.h":
-    # Call once at the top of the module, before any parallel_for.
+    # Call once at the top of the module, before all others; raises ImportError if cnn_core is too old.
     int import_kernel_api "cnn_import_kernel_api"() except -1

@@ -8,7 +8,7 @@ A literal 1 beside a ``real`` would be a double to Cython, and with it the arith
 """
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from vector_math cimport exp, tanh as tanh_of
+from cnn_core.vector_math cimport exp, tanh as tanh_of
 
 import_kernel_api()
 

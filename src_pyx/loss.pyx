@@ -8,7 +8,7 @@ Every element of the outputs is written. Sums run in double, in an order that de
 """
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from vector_math cimport exp, log1p_unit
+from cnn_core.vector_math cimport exp, log1p_unit
 
 import_kernel_api()
 

@@ -14,7 +14,7 @@ from libc.math cimport log
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
 from lanes cimport LANES, Samples, are_rows, gather, grain, lane_maxima, n_items, scatter
-from vector_math cimport exp
+from cnn_core.vector_math cimport exp
 from vector_sums cimport dot_of, largest_of, sum_of
 
 import_kernel_api()

@@ -20,7 +20,7 @@ def test_help_and_usage(capsys):
     assert "info" in capsys.readouterr().out
     assert main(["--version"]) == 0
     assert cnn_core.__version__ in capsys.readouterr().out
-    for command in ("train", "evaluate", "predict", "summary", "bench", "info"):
+    for command in ("train", "evaluate", "predict", "summary", "bench", "info", "new-kernel"):
         assert main([command, "--help"]) == 0
     assert main([]) == 2
     assert main(["fly"]) == 2

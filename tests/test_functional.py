@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from cases import CASES, LARGE_CASES, Case
 from compare import assert_close, assert_identical, call, compute, expect
-from layouts import LAYOUTS, lay_out
 
 from cnn_core import functional
 from cnn_core.gradcheck import check_function
+from cnn_core.testing.layouts import LAYOUTS, lay_out
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["f32", "f64"])
 

@@ -25,14 +25,21 @@ _FOLDER = os.path.dirname(__file__)
 _BEST_FIRST = ("avx512", "avx2", "baseline")
 
 
-def _modules(level: str) -> list[str]:
-    names = os.listdir(os.path.join(_FOLDER, level))
+def modules_in(folder: str) -> list[str]:
+    """The names of the compiled modules in a folder; none if there is no such folder."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
     return sorted(name.partition(".")[0] for name in names if name.endswith(tuple(EXTENSION_SUFFIXES)))
 
 
 def available_levels() -> list[str]:
     """The ISA levels that were built and that this CPU runs, best first."""
-    return [level for level in _BEST_FIRST if runtime.cpu_supports(level) and _modules(level)]
+    supported = [level for level in _BEST_FIRST if runtime.cpu_supports(level)]
+    return [level for level in supported if modules_in(os.path.join(_FOLDER, level))]
+
+
+def usable_levels() -> list[str]:
+    """The level in use and those below it: a CPU that runs one runs them, too."""
+    return list(_BEST_FIRST[_BEST_FIRST.index(isa_level) :])
 
 
 def _choose_level() -> str:

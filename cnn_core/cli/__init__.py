@@ -1,4 +1,4 @@
-"""The command ``cnn-core``: train, search, evaluate, predict, summary, book, bench, info."""
+"""The command ``cnn-core``: train, search, evaluate, predict, summary, book, bench, info, new-kernel."""
 
 import argparse
 import importlib
@@ -19,6 +19,7 @@ _COMMANDS = {
     "book": "run the experiments of Deep Learning from Scratch",
     "bench": "measure how fast kernels, layers and networks are",
     "info": "print versions, instruction set, threads and folders",
+    "new-kernel": "write a package with a compiled kernel and a layer, to begin your own with",
 }
 
 
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, purpose in _COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         command.add_argument("--debug", action="store_true", help="show where in the code an error came from")
-        module = importlib.import_module(f"cnn_core.cli.{name}")
+        module = importlib.import_module(f"cnn_core.cli.{name.replace('-', '_')}")
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return parser

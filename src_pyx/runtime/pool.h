@@ -40,6 +40,8 @@ static struct {
     int n_sleeping;      /* atomic: workers that block on `work`, or are about to */
     mutex_t mutex;
     condition_t work, done;
+    int backwards;       /* atomic: see pool_run_alone */
+    size_t jobs_shared;  /* atomic: how many jobs had several threads so far */
 } pool;
 
 #define GATE_JOB(gate) ((uint32_t)((gate) >> 32))
@@ -153,6 +155,29 @@ static void pool_close_gate_and_wait(void)
     mutex_unlock(&pool.mutex);
 }
 
+/* Whoever wants to know whether results depend on how a job was cut, and in which order its ranges
+   came, lets them run backwards, one by one: what threads do by chance is then done every time. */
+static void pool_set_backwards(int backwards)
+{
+    __atomic_store_n(&pool.backwards, backwards, __ATOMIC_RELAXED);
+}
+
+static size_t pool_jobs_shared(void) { return __atomic_load_n(&pool.jobs_shared, __ATOMIC_RELAXED); }
+
+static void pool_run_alone(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
+                           void *scratch)
+{
+    float_mode mode = flush_denormals();
+    if (!__atomic_load_n(&pool.backwards, __ATOMIC_RELAXED))
+        task(job, 0, n_items, scratch);
+    else
+        for (ptrdiff_t last = n_items, first; last > 0; last = first) {
+            first = (last - 1) / grain * grain;
+            task(job, first, last, scratch);
+        }
+    restore_denormals(mode);
+}
+
 /* See cnn_kernel_api_table.parallel_for. */
 static void pool_parallel_for(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
                               void *scratch, size_t scratch_bytes, int n_threads)
@@ -166,12 +191,11 @@ static void pool_parallel_for(cnn_task task, const void *job, ptrdiff_t n_items,
     if ((n_items - 1) / grain + 1 < n_threads)
         n_threads = (int)((n_items - 1) / grain + 1);
     if (n_threads <= 1 || __atomic_exchange_n(&pool.busy, 1, __ATOMIC_ACQUIRE)) {
-        float_mode mode = flush_denormals();
-        task(job, 0, n_items, scratch);
-        restore_denormals(mode);
+        pool_run_alone(task, job, n_items, grain, scratch);
         return;
     }
     pool.job = (pool_job){task, job, n_items, grain, (char *)scratch, scratch_bytes, 0};
+    __atomic_fetch_add(&pool.jobs_shared, 1, __ATOMIC_RELAXED);
     pool_start_workers(n_threads - 1);
     pool_open_gate(n_threads);
     pool_take_ranges(&pool.job, 0);

@@ -12,6 +12,14 @@ static const char *runtime_isa_level_name = "baseline";
 static void runtime_set_isa_level(const char *level) { runtime_isa_level_name = level; }
 static const char *runtime_isa_level(void) { return runtime_isa_level_name; }
 
+static int runtime_num_threads_now = 1; /* atomic */
+
+static void runtime_set_num_threads(int n_threads)
+{
+    __atomic_store_n(&runtime_num_threads_now, n_threads, __ATOMIC_RELAXED);
+}
+static int runtime_num_threads(void) { return __atomic_load_n(&runtime_num_threads_now, __ATOMIC_RELAXED); }
+
 static size_t allocator_cached(void) { return allocator.cached; }
 static size_t allocator_in_use(void) { return allocator.in_use; }
 
@@ -30,8 +38,8 @@ static void runtime_after_fork_in_child(void)
 static cnn_kernel_api_table *runtime_init(size_t cache_limit)
 {
     static cnn_kernel_api_table table = {
-        CNN_CORE_KERNEL_API_VERSION, pool_parallel_for,  allocator_allocate,
-        allocator_release,           runtime_isa_level,
+        CNN_CORE_KERNEL_API_VERSION, sizeof(cnn_kernel_api_table), pool_parallel_for,   allocator_allocate,
+        allocator_release,           runtime_isa_level,            runtime_num_threads,
     };
     mutex_init(&allocator.mutex);
     allocator.limit = cache_limit;

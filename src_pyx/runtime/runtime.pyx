@@ -1,7 +1,7 @@
 """What all kernels share, at whatever ISA level they run: threads, memory, the CPU's abilities.
 
-Built once, for the oldest CPU.  Kernels reach it through the capsule ``kernel_api``
-(cnn_core/include/cnn_core/kernel_api.h), Python through the functions here.
+Built once, for the oldest CPU.  Kernels reach it through the capsule ``kernel_api``, which
+``cnn_core.kernel_api`` publishes (include/cnn_core/kernel_api.h), Python through the functions here.
 """
 
 from cython cimport final
@@ -13,11 +13,15 @@ from cpython.pycapsule cimport PyCapsule_New
 cdef extern from "cnn_core/kernel_api.h":
     ctypedef struct cnn_kernel_api_table:
         pass
-    const char *KERNEL_API_CAPSULE "CNN_CORE_KERNEL_API_MODULE \".kernel_api\""
+    const char *CNN_CORE_KERNEL_API_CAPSULE
+    int CNN_CORE_KERNEL_API_VERSION
 
 cdef extern from "runtime.h" nogil:
     cnn_kernel_api_table *runtime_init(size_t cache_limit)
     void runtime_set_isa_level(const char *level)
+    void runtime_set_num_threads(int n_threads)
+    void pool_set_backwards(int backwards)
+    size_t pool_jobs_shared()
     int cpu_runs(const char *level)
     void *allocator_allocate(size_t bytes)
     void allocator_release(void *memory)
@@ -31,7 +35,8 @@ MAX_THREADS = POOL_MAX_THREADS
 # More freed bytes than this are not kept for reuse.
 CACHE_LIMIT = 1 << 29
 
-kernel_api = PyCapsule_New(runtime_init(CACHE_LIMIT), KERNEL_API_CAPSULE, NULL)
+KERNEL_API_VERSION = CNN_CORE_KERNEL_API_VERSION
+kernel_api = PyCapsule_New(runtime_init(CACHE_LIMIT), CNN_CORE_KERNEL_API_CAPSULE, NULL)
 
 
 def cpu_supports(str level):
@@ -47,6 +52,21 @@ def set_isa_level(str level):
     global _isa_level
     _isa_level = level.encode()  # keeps the characters alive
     runtime_set_isa_level(PyBytes_AsString(_isa_level))
+
+
+def set_num_threads(int n_threads):
+    """Say how many threads kernels may have, for those that ask."""
+    runtime_set_num_threads(n_threads)
+
+
+def set_backwards(bint backwards):
+    """Let jobs of one thread take their ranges from the last to the first: for tests, nothing may change."""
+    pool_set_backwards(backwards)
+
+
+def jobs_shared():
+    """How many jobs had several threads so far: the others were too small, or only one was allowed."""
+    return pool_jobs_shared()
 
 
 @final

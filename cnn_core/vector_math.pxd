@@ -1,8 +1,11 @@
-"""exp, tanh and log1p over ``real`` that vectorise; see vector_math.h. Declarations only."""
+"""exp, tanh and log1p over ``real`` that vectorise; see include/cnn_core/vector_math.h. Declarations only.
+
+For kernels of other packages, too: what is compiled into a kernel does not change under it.
+"""
 
 from cnn_core.kernel_api cimport real
 
-cdef extern from "vector_math.h" nogil:
+cdef extern from "cnn_core/vector_math.h" nogil:
     float exp_f32(float x) noexcept
     double exp_f64(double x) noexcept
     float tanh_f32(float x) noexcept

@@ -1,12 +1,18 @@
 """The same array in the ways that memory can hold it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 
+def plain(x: np.ndarray) -> np.ndarray:
+    """C-contiguous, aligned, writable, in the machine's byte order."""
+    return np.array(x, order="C")
+
+
 def read_only(x: np.ndarray) -> np.ndarray:
+    """An array that nobody may write to, such as one mapped from a file."""
     x = x.copy()
     x.flags.writeable = False
     return x
@@ -16,22 +22,26 @@ def strided(x: np.ndarray) -> np.ndarray:
     """Every second element of a larger array, along every axis; the rest is NaN or the largest integer."""
     other = np.nan if x.dtype.kind == "f" else True if x.dtype == bool else np.iinfo(x.dtype).max
     larger = np.full([2 * n + 1 for n in x.shape], other, x.dtype)
-    view = larger[(..., *[slice(1, None, 2) for _ in x.shape])]
+    view = larger[tuple(slice(1, None, 2) for _ in x.shape) or ...]
     view[...] = x
     return view
 
 
 def reversed_axes(x: np.ndarray) -> np.ndarray:
     """Negative strides."""
-    backwards = (..., *[slice(None, None, -1) for _ in x.shape])
-    return x[backwards].copy()[backwards]
+    backwards = tuple(slice(None, None, -1) for _ in x.shape)
+    reversed_copy: np.ndarray = x[backwards or ...].copy()
+    view: np.ndarray = reversed_copy[backwards or ...]
+    return view
 
 
 def fortran(x: np.ndarray) -> np.ndarray:
+    """The first axis moves fastest."""
     return np.array(x, order="F")
 
 
 def byte_swapped(x: np.ndarray) -> np.ndarray:
+    """As a machine of the other byte order writes it."""
     return x.astype(x.dtype.newbyteorder())
 
 
@@ -55,7 +65,7 @@ LAYOUTS: list[Callable[[np.ndarray], np.ndarray]] = [
 
 
 def lay_out(
-    arguments: dict[str, Any], layout: Callable[[np.ndarray], np.ndarray], except_for: tuple[str, ...]
+    arguments: Mapping[str, Any], layout: Callable[[np.ndarray], np.ndarray], except_for: Collection[str] = ()
 ) -> dict[str, Any]:
     """Return the arguments with every array in another layout, but for those that are written to."""
     return {
