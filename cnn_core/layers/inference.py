@@ -113,12 +113,13 @@ def _fused(layers: list[Layer]) -> list[Layer]:
     result: list[Layer] = []
     i = 0
     while i < len(layers):
-        group = [layers[i]]
-        if _is_a(layers[i], Conv2d):
+        first = layers[i]
+        group = [first]
+        if _is_a(first, Conv2d):
             wanted: list[Callable[[Layer], bool]] = [lambda layer: _is_a(layer, ReLU)]
-            if layers[i].stride == (1, 1):  # at a stride, the kernel has filters side by side, not pixels
+            if first.stride == (1, 1):  # at a stride, the kernel has filters side by side, not pixels
                 wanted.append(_halves)
-        elif _is_a(layers[i], Linear):
+        elif _is_a(first, Linear):
             wanted = [lambda layer: _is_a(layer, ReLU)]
         else:
             wanted = []
@@ -127,7 +128,7 @@ def _fused(layers: list[Layer]) -> list[Layer]:
             wanted = [fits for fits in wanted if not fits(following)]
             group.append(following)
         i += len(group)
-        result.append(Fused(*group) if _is_a(group[0], Conv2d) or _is_a(group[0], Linear) else group[0])
+        result.append(Fused(*group) if _is_a(first, Conv2d) or _is_a(first, Linear) else first)
     return result
 
 
