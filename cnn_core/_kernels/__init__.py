@@ -22,17 +22,24 @@ except ImportError as _error:
     raise ImportError(_HOW_TO_BUILD) from _error
 
 _FOLDER = os.path.dirname(__file__)
-_BEST_FIRST = ("avx512", "avx2", "baseline")
+# The levels, best first, and the folders where the modules of each are: kernels that AVX-512 does not make
+# faster are built for AVX2 alone (setup.py lists them).
+_FOLDERS = {"avx512": ("avx512", "avx2"), "avx2": ("avx2",), "baseline": ("baseline",)}
 
 
-def _modules(level: str) -> list[str]:
-    names = os.listdir(os.path.join(_FOLDER, level))
-    return sorted(name.partition(".")[0] for name in names if name.endswith(tuple(EXTENSION_SUFFIXES)))
+def _modules(*folders: str) -> set[str]:
+    names = [name for folder in folders for name in os.listdir(os.path.join(_FOLDER, folder))]
+    return {name.partition(".")[0] for name in names if name.endswith(tuple(EXTENSION_SUFFIXES))}
 
 
 def available_levels() -> list[str]:
     """The ISA levels that were built and that this CPU runs, best first."""
-    return [level for level in _BEST_FIRST if runtime.cpu_supports(level) and _modules(level)]
+    all_modules = _modules(*_FOLDERS)
+    return [
+        level
+        for level, folders in _FOLDERS.items()
+        if runtime.cpu_supports(level) and all_modules and _modules(*folders) == all_modules
+    ]
 
 
 def _choose_level() -> str:
@@ -51,4 +58,4 @@ isa_level = _choose_level()
 runtime.set_isa_level(isa_level)
 
 # Submodules are also looked for where the chosen level is: each is loaded when it is first imported.
-__path__.append(os.path.join(_FOLDER, isa_level))
+__path__.extend(os.path.join(_FOLDER, folder) for folder in _FOLDERS[isa_level])
