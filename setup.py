@@ -53,6 +53,9 @@ LEVEL_FLAGS = {
     "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
 
+# With the stable ABI one wheel serves CPython 3.11 and all later ones. Free-threaded builds have none yet.
+STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")
+
 # These gain nothing from AVX-512, memory being what they wait for: there the AVX2 module serves.
 AVX2_SUFFICES = {"batch_norm", "channel_numbers", "cross_entropy", "dropout", "im2col"}
 
@@ -96,6 +99,8 @@ def extension(name, source, level):
         [source],
         depends=HEADERS,
         include_dirs=["src_pyx/simd", "src_pyx/runtime", "cnn_core/include"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE_ABI else [],
+        py_limited_api=STABLE_ABI,
         extra_compile_args=FLAGS + LEVEL_FLAGS[level],
         extra_link_args=[] if DEBUG or os.name == "nt" else STRIP,
     )
@@ -153,6 +158,7 @@ setup(
     cmdclass={"build_ext": BuildKernels},
     options={
         "build": {"build_base": "build/debug" if DEBUG else "build/release"},
+        **({"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {}),
         # The kernels use vector types of GCC and Clang, which Microsoft's compiler lacks.
         **({"build_ext": {"compiler": "mingw32"}} if os.name == "nt" else {}),
     },
