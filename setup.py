@@ -2,6 +2,7 @@
 
 Each ``src_pyx/*.pyx`` is compiled once per ISA level into ``cnn_core/_kernels/<level>/``, and
 ``src_pyx/runtime/runtime.pyx`` once for all.  A new kernel is a new file: nothing changes here.
+docs/building.md has the figures behind the choices.
 
 CNN_CORE_DEBUG=1             bounds checks in every kernel, little optimisation
 CNN_CORE_BUILD_ISA=avx2,...  only these levels (the baseline suits every CPU)
@@ -9,6 +10,8 @@ CNN_CORE_BUILD_ISA=avx2,...  only these levels (the baseline suits every CPU)
 
 import os
 import platform
+import re
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -36,13 +39,31 @@ FLAGS = [
     "-ffp-contract=fast",
     "-fvisibility=hidden",
     "-Wno-unused-function",
+    "-DCYTHON_COMPRESS_STRINGS=0",  # wheels compress them better
     *(["-O1", "-g"] if DEBUG else ["-O3", "-g0"]),
+    # No exception passes through C. (On Windows the system itself unwinds.)
+    *([] if DEBUG or os.name == "nt" else ["-fno-unwind-tables", "-fno-asynchronous-unwind-tables"]),
 ]
+
+STRIP = ["-Wl,-S,-x"] if sys.platform == "darwin" else ["-Wl,-s"]
 
 LEVEL_FLAGS = {
     "baseline": [],
     "avx2": ["-march=x86-64-v3"],
     "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
+
+# With the stable ABI one wheel serves CPython 3.11 and all later ones. Free-threaded builds have none yet.
+STABLE_ABI = not sysconfig.get_config_var("Py_GIL_DISABLED")
+
+# These gain nothing from AVX-512, memory being what they wait for: there the AVX2 module serves.
+AVX2_SUFFICES = {"batch_norm", "channel_numbers", "cross_entropy", "dropout", "im2col"}
+
+# Most of a module is what Cython writes to take a call's arguments. It runs once per call, so it had better
+# be small: GCC compiles a "cold" function for size. What the defs themselves say stays as fast as the loops.
+ATTRIBUTES = {
+    "cold": r"^static (?!CYTHON_INLINE)(?=[\w *]*\b(?:(?:__pyx_fuse_\d+)?__pyx_pw_|__Pyx_)\w+\()",
+    "hot, noinline": r"^static (?=PyObject \*(?:__pyx_fuse_\d+)?__pyx_pf_\w+\()",
 }
 
 PACKAGE = "cnn_core._kernels"
@@ -78,11 +99,31 @@ def extension(name, source, level):
         [source],
         depends=HEADERS,
         include_dirs=["src_pyx/simd", "src_pyx/runtime", "cnn_core/include"],
+        define_macros=[("Py_LIMITED_API", "0x030B0000")] if STABLE_ABI else [],
+        py_limited_api=STABLE_ABI,
         extra_compile_args=FLAGS + LEVEL_FLAGS[level],
-        extra_link_args=[] if DEBUG or os.name == "nt" else ["-Wl,-S"],
+        extra_link_args=[] if DEBUG or os.name == "nt" else STRIP,
     )
+    if name == SHARED and not DEBUG:
+        module.extra_compile_args.append("-Os")  # no loops at all
     module.level = level
     return module
+
+
+def modules_of(level):
+    """(level whose flags it has, source) of every kernel that this level uses."""
+    for source in KERNELS:
+        suffices = level == "avx512" and Path(source).stem in AVX2_SUFFICES
+        yield "avx2" if suffices else level, source
+
+
+def shrink_glue(path):
+    """Give the functions of a C file that Cython wrote their attributes."""
+    before = after = path.read_text()
+    for attributes, functions in ATTRIBUTES.items():
+        after = re.sub(functions, f"static __attribute__(({attributes})) ", after, flags=re.MULTILINE)
+    if after != before:
+        path.write_text(after)
 
 
 class BuildKernels(build_ext):
@@ -100,6 +141,8 @@ class BuildKernels(build_ext):
                 shared_utility_qualified_name=SHARED,
             ):
                 modules[compiled.name].sources = compiled.sources
+                if not DEBUG and compiled.name != SHARED:
+                    shrink_glue(Path(compiled.sources[0]))
         super().build_extensions()
 
 
@@ -109,13 +152,13 @@ setup(
         extension(f"{PACKAGE}.runtime", "src_pyx/runtime/runtime.pyx", "baseline"),
         *(
             extension(f"{PACKAGE}.{level}.{Path(source).stem}", source, level)
-            for level in isa_levels()
-            for source in KERNELS
+            for level, source in dict.fromkeys(pair for asked in isa_levels() for pair in modules_of(asked))
         ),
     ],
     cmdclass={"build_ext": BuildKernels},
     options={
         "build": {"build_base": "build/debug" if DEBUG else "build/release"},
+        **({"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {}),
         # The kernels use vector types of GCC and Clang, which Microsoft's compiler lacks.
         **({"build_ext": {"compiler": "mingw32"}} if os.name == "nt" else {}),
     },

@@ -22,7 +22,9 @@ except ImportError as _error:
     raise ImportError(_HOW_TO_BUILD) from _error
 
 _FOLDER = os.path.dirname(__file__)
-_BEST_FIRST = ("avx512", "avx2", "baseline")
+# The levels, best first, and the folders where the modules of each are: kernels that AVX-512 does not make
+# faster are built for AVX2 alone (setup.py lists them).
+_FOLDERS = {"avx512": ("avx512", "avx2"), "avx2": ("avx2",), "baseline": ("baseline",)}
 
 
 def modules_in(folder: str) -> list[str]:
@@ -33,13 +35,22 @@ def modules_in(folder: str) -> list[str]:
 
 def available_levels() -> list[str]:
     """The ISA levels that were built and that this CPU runs, best first."""
-    supported = [level for level in _BEST_FIRST if runtime.cpu_supports(level)]
-    return [level for level in supported if modules_in(os.path.join(_FOLDER, level))]
+    everything = _modules_of(*_FOLDERS)
+    return [
+        level
+        for level, folders in _FOLDERS.items()
+        if runtime.cpu_supports(level) and everything and _modules_of(*folders) == everything
+    ]
 
 
 def usable_levels() -> list[str]:
     """The level in use and those below it: a CPU that runs one runs them, too."""
-    return list(_BEST_FIRST[_BEST_FIRST.index(isa_level) :])
+    levels = list(_FOLDERS)
+    return levels[levels.index(isa_level) :]
+
+
+def _modules_of(*folders: str) -> set[str]:
+    return {name for folder in folders for name in modules_in(os.path.join(_FOLDER, folder))}
 
 
 def _choose_level() -> str:
@@ -58,4 +69,4 @@ isa_level = _choose_level()
 runtime.set_isa_level(isa_level)
 
 # Submodules are also looked for where the chosen level is: each is loaded when it is first imported.
-__path__.append(os.path.join(_FOLDER, isa_level))
+__path__.extend(os.path.join(_FOLDER, folder) for folder in _FOLDERS[isa_level])
