@@ -87,7 +87,7 @@ def test_stubs_and_compiled_modules_have_the_same_functions(path: Path) -> None:
 
 
 def test_every_compiled_module_has_a_stub() -> None:
-    compiled = _kernels._modules(*_kernels._FOLDERS[_kernels.isa_level])
+    compiled = _kernels._modules_of(*_kernels._FOLDERS[_kernels.isa_level])
     assert compiled <= {path.stem for path in STUBS}
 
 
