@@ -134,6 +134,8 @@ def real_number(
         raise TypeError(f"{name}: expects a real number, got {value!r}")
     try:
         number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: expects a finite number, got an integer beyond 1e308") from None
     except (TypeError, ValueError):
         got = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
         raise TypeError(f"{name}: expects a real number, got {got}") from None
