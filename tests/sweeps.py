@@ -105,6 +105,8 @@ COLUMNS: list[Options] = [
     {"x": (0, 3, 7, 6), "kernel_size": 3},
     {"x": (1, 1, 1, 1), "kernel_size": 1},
     {"x": (3, 1, 4, 101), "kernel_size": (2, 5)},
+    {"x": (1, 1, 1, 2), "kernel_size": 1},  # a matrix smaller than a vector
+    {"x": (1, 5, 1, 3000), "kernel_size": 1},  # a last group of channels smaller than one
     *[{"x": g["x"], "kernel_size": g["w"][2:], "stride": g["stride"], "padding": g["padding"],
        "dilation": g["dilation"]} for g in _random_geometries(12)],
 ]  # fmt: skip
