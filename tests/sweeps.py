@@ -205,7 +205,7 @@ LINEARS: list[Options] = [
     )],
 ]  # fmt: skip
 
-LARGE_LINEARS: list[Options] = [{"x": (65, 500), "out": 130}]
+LARGE_LINEARS: list[Options] = [{"x": (65, 500), "out": 130}, {"x": (8200, 3), "out": 2}]
 
 SHAPES: list[Options] = [
     *[{"x": shape} for shape in ((4, 5), (1,), (0,), (0, 3, 2, 2), (2, 3, 5, 7), (37,), (3, 1, 131), ())],

@@ -161,6 +161,10 @@ def sums() -> dict[str, Callable[[np.ndarray], tuple[Any, Any]]]:
     def images(x: np.ndarray) -> np.ndarray:
         return x.reshape(n, c, side, side)
 
+    def linear_gradients(x: np.ndarray) -> tuple:
+        rows = x.reshape(-1, 5)
+        return F.linear_backward(rows, rows, np.eye(5, dtype=np.float32), need_dx=False)
+
     one = np.ones((1, 1, 1, 1), np.float32)
     exact = {
         "sum": lambda x: x.sum(dtype=np.float64),
@@ -173,6 +177,8 @@ def sums() -> dict[str, Callable[[np.ndarray], tuple[Any, Any]]]:
             F.conv2d_backward(images(x), images(x), one, need_dx=False)[2], exact["sum"](x)),
         "conv2d_backward, weight": lambda x: (
             F.conv2d_backward(images(x), images(x), one, need_dx=False)[1], exact["squares"](x)),
+        "linear_backward, weight": lambda x: (linear_gradients(x)[1].trace(), exact["squares"](x)),
+        "linear_backward, bias": lambda x: (linear_gradients(x)[2].sum(), exact["sum"](x)),
         "linear": lambda x: (F.linear(x[None], x[None]), exact["squares"](x)),
         "adaptive_avg_pool2d": lambda x: (
             F.adaptive_avg_pool2d(x.reshape(1, 1, 2500, 4000), 1), exact["sum"](x) / MANY),
