@@ -83,6 +83,14 @@ def same_shape(x: np.ndarray, name: str, shape: Sequence[int], of: str) -> None:
         raise ValueError(f"{name}: expects shape {tuple(shape)} of {of}, got {x.shape}")
 
 
+def shown(value: Any) -> str:
+    """A value for a message: as it is written if that is short, else its type and shape."""
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"an array of shape {value.shape}"
+    text = repr(value)
+    return text if len(text) < 80 else f"a {type(value).__name__}"
+
+
 def integer(value: Any, name: str, *, at_least: int) -> int:
     """An integer (not a bool) that is large enough."""
     if type(value) is int and at_least <= value <= _LARGEST:
@@ -90,9 +98,9 @@ def integer(value: Any, name: str, *, at_least: int) -> int:
     try:
         n = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: expects an integer, got {value!r}") from None
+        raise TypeError(f"{name}: expects an integer, got {shown(value)}") from None
     if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: expects an integer, got {value!r}")
+        raise TypeError(f"{name}: expects an integer, got {shown(value)}")
     if n < at_least:
         raise ValueError(f"{name}: expects an integer >= {at_least}, got {n}")
     if n > _LARGEST:
@@ -112,7 +120,7 @@ def pair(value: Any, name: str, *, at_least: int = 1) -> tuple[int, int]:
             return value
     if isinstance(value, (tuple, list, np.ndarray)):
         if len(value) != 2:
-            raise ValueError(f"{name}: expects an integer or a pair (rows, columns), got {value!r}")
+            raise ValueError(f"{name}: expects an integer or a pair (rows, columns), got {shown(value)}")
         return integer(value[0], name, at_least=at_least), integer(value[1], name, at_least=at_least)
     n = integer(value, name, at_least=at_least)
     return n, n
@@ -131,12 +139,13 @@ def real_number(
     if type(value) is float and at_least <= value <= at_most and above < value < below:
         return value  # finite, as the bounds of `above` and `below` are strict
     if isinstance(value, (bool, np.bool_, str, bytes, complex)):
-        raise TypeError(f"{name}: expects a real number, got {value!r}")
+        raise TypeError(f"{name}: expects a real number, got {shown(value)}")
     try:
         number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name}: expects a finite number, got an integer beyond 1e308") from None
     except (TypeError, ValueError):
-        got = repr(value) if len(repr(value)) < 80 else f"a {type(value).__name__}"
-        raise TypeError(f"{name}: expects a real number, got {got}") from None
+        raise TypeError(f"{name}: expects a real number, got {shown(value)}") from None
     if not math.isfinite(number):
         raise ValueError(f"{name}: expects a finite number, got {number}")
     if not (at_least <= number <= at_most and above < number < below):
@@ -156,8 +165,8 @@ def real_number(
 
 def one_of(value: Any, name: str, choices: Sequence[str]) -> str:
     """One of a few words."""
-    if value not in choices:
-        raise ValueError(f"{name}: expects one of {', '.join(map(repr, choices))}, got {value!r}")
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}: expects one of {', '.join(map(repr, choices))}, got {shown(value)}")
     return value
 
 
@@ -172,7 +181,7 @@ def checked_size(shape: Sequence[int], name: str) -> tuple[int, ...]:
 def checked_shape(shape: Any, name: str, ndim: int) -> tuple[int, ...]:
     """A shape given by the caller: ``ndim`` integers >= 0."""
     if not isinstance(shape, (tuple, list)) or len(shape) != ndim:
-        raise ValueError(f"{name}: expects {ndim} integers{_LAYOUT.get(ndim, '')}, got {shape!r}")
+        raise ValueError(f"{name}: expects {ndim} integers{_LAYOUT.get(ndim, '')}, got {shown(shape)}")
     return checked_size([integer(n, name, at_least=0) for n in shape], name)
 
 

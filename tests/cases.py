@@ -63,6 +63,20 @@ def _round(value: Any, dtype: Any) -> Any:
     return value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype == np.float64 else value
 
 
+class FixedCase(Case):
+    """A case whose options are the arguments themselves, in float64."""
+
+    def arguments(self, dtype: Any = np.float64) -> dict[str, Any]:
+        return {
+            key: value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+            for key, value in self.options.items()
+        }
+
+    def __str__(self) -> str:
+        shapes = {k: v.shape if isinstance(v, np.ndarray) else v for k, v in self.options.items()}
+        return f"{self.name}({shapes})"
+
+
 FUNCTIONS: list[Row] = [
     Row("conv2d", b.conv2d, s.CONVOLUTIONS, s.LARGE_CONVOLUTIONS),
     Row("conv2d_backward", b.conv2d_backward, [*s.CONVOLUTIONS, {"need_dx": False}, {"need_dbias": False}],

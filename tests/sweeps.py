@@ -105,6 +105,8 @@ COLUMNS: list[Options] = [
     {"x": (0, 3, 7, 6), "kernel_size": 3},
     {"x": (1, 1, 1, 1), "kernel_size": 1},
     {"x": (3, 1, 4, 101), "kernel_size": (2, 5)},
+    {"x": (1, 1, 1, 2), "kernel_size": 1},  # a matrix smaller than a vector
+    {"x": (1, 5, 1, 3000), "kernel_size": 1},  # a last group of channels smaller than one
     *[{"x": g["x"], "kernel_size": g["w"][2:], "stride": g["stride"], "padding": g["padding"],
        "dilation": g["dilation"]} for g in _random_geometries(12)],
 ]  # fmt: skip
@@ -203,7 +205,7 @@ LINEARS: list[Options] = [
     )],
 ]  # fmt: skip
 
-LARGE_LINEARS: list[Options] = [{"x": (65, 500), "out": 130}]
+LARGE_LINEARS: list[Options] = [{"x": (65, 500), "out": 130}, {"x": (8200, 3), "out": 2}]
 
 SHAPES: list[Options] = [
     *[{"x": shape} for shape in ((4, 5), (1,), (0,), (0, 3, 2, 2), (2, 3, 5, 7), (37,), (3, 1, 131), ())],

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import FUNCTIONS, Case
+from cases import FUNCTIONS, FixedCase
 from compare import assert_close, call
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,20 +31,6 @@ def refused_or_right(name: str, arguments: dict[str, Any]) -> None:
     except (ValueError, TypeError):
         return
     assert_close(case, np.float32, got, call(reference, case, case.arguments(np.float32)))
-
-
-class FixedCase(Case):
-    """A case whose options are the arguments themselves, in float64."""
-
-    def arguments(self, dtype: Any = np.float64) -> dict[str, Any]:
-        return {
-            key: value.astype(dtype) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
-            for key, value in self.options.items()
-        }
-
-    def __str__(self) -> str:
-        shapes = {k: v.shape if isinstance(v, np.ndarray) else v for k, v in self.options.items()}
-        return f"{self.name}({shapes})"
 
 
 def numbers(*shape: int) -> np.ndarray:

@@ -185,6 +185,7 @@ BAD: list[tuple[str, Arguments, type, tuple[str, ...]]] = [
     ("linear", {"x": ones()}, ValueError, ("()",)),
     ("linear", {"bias": ones(1)}, ValueError, ("bias", "(3,)", "(1,)")),
     ("linear_backward", {"dy": ones(4, 4)}, ValueError, ("dy", "(4, 3)", "(4, 4)")),
+    ("leaky_relu", {"negative_slope": 10**400}, ValueError, ("negative_slope", "finite")),
     ("leaky_relu", {"negative_slope": NAN}, ValueError, ("negative_slope", "nan")),
     ("leaky_relu", {"negative_slope": "steep"}, TypeError, ("negative_slope", "steep")),
     ("relu_backward", {"dy": ones(5, 4)}, ValueError, ("(4, 5)", "(5, 4)")),

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from training_parts import assert_same_bits, make_data, make_model, make_trainer, shift, weights_of
+from training_parts import (
+    assert_same_bits,
+    everything,
+    make_data,
+    make_model,
+    make_trainer,
+    shift,
+    weights_of,
+)
 
 import cnn_core
 from cnn_core.files import load_tensors, save_tensors
@@ -61,22 +69,6 @@ class SaveEverywhere(Callback):
 
 def fit(trainer, **options):
     return trainer.fit(make_data(), make_data(30, 5), epochs=EPOCHS, batch_size=BATCH_SIZE, **options)
-
-
-def everything(trainer):
-    """All that a training consists of, as comparable values; durations left out."""
-    rows = [{k: v for k, v in row.items() if "second" not in k} for row in trainer.history.to_records()]
-    return {
-        **{f"model.{name}": array.copy() for name, array in trainer.model.state_dict().items()},
-        **{f"optimizer.{name}": np.array(v) for name, v in trainer.optimizer.state_dict().items()},
-        "model rng": repr(trainer.model.rng_state()),
-        "trainer rng": repr(trainer.rng.bit_generator.state),
-        "schedule": repr(trainer.schedule and trainer.schedule.state_dict()),
-        "progress": repr((trainer.epoch, trainer.step, trainer.batch, trainer.trained, trainer.tally)),
-        "data": repr(trainer.data_identity),
-        "history": repr(rows),
-        "callbacks": repr([callback.state_dict() for callback in trainer.callbacks]),
-    }
 
 
 # ---------------------------------------------------------------- the same bits
@@ -511,6 +503,7 @@ def tensor(name, value):
         (put("progress", "step", -1), "'progress' or 'tally' is damaged: step"),
         (put("progress", "batch", 1.5), "'progress' or 'tally' is damaged: batch"),
         (put("progress", "lr", "fast"), "'progress' or 'tally' is damaged"),
+        (put("progress", "lr", 10**400), "'progress' or 'tally' is damaged"),
         (put("progress", {}), "'progress' or 'tally' is damaged"),
         (put("tally", "examples", None), "'progress' or 'tally' is damaged: examples"),
         (put("data", 3), "'data' is missing or damaged"),

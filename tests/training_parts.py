@@ -49,3 +49,19 @@ def assert_same_bits(state, expected):
     assert state.keys() == expected.keys()
     for name, value in expected.items():
         assert np.asarray(state[name]).tobytes() == np.asarray(value).tobytes(), name
+
+
+def everything(trainer):
+    """All that a training consists of, as comparable values; durations left out."""
+    rows = [{k: v for k, v in row.items() if "second" not in k} for row in trainer.history.to_records()]
+    return {
+        **{f"model.{name}": array.copy() for name, array in trainer.model.state_dict().items()},
+        **{f"optimizer.{name}": np.array(v) for name, v in trainer.optimizer.state_dict().items()},
+        "model rng": repr(trainer.model.rng_state()),
+        "trainer rng": repr(trainer.rng.bit_generator.state),
+        "schedule": repr(trainer.schedule and trainer.schedule.state_dict()),
+        "progress": repr((trainer.epoch, trainer.step, trainer.batch, trainer.trained, trainer.tally)),
+        "data": repr(trainer.data_identity),
+        "history": repr(rows),
+        "callbacks": repr([callback.state_dict() for callback in trainer.callbacks]),
+    }

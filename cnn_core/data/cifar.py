@@ -65,10 +65,10 @@ def read_cifar_python(path: str | os.PathLike[str]) -> Batch:
 
 def _read_bounded(path: Path) -> bytes:
     with path.open("rb") as file:
-        content = file.read(_LARGEST_FILE + 1)
-    if len(content) > _LARGEST_FILE:
-        raise ValueError(f"{path}: larger than {_LARGEST_FILE} bytes, not a file of CIFAR-10")
-    return content
+        # The size first: reading up to a limit would take memory for all of it.
+        if os.fstat(file.fileno()).st_size <= _LARGEST_FILE:
+            return file.read()
+    raise ValueError(f"{path}: larger than {_LARGEST_FILE} bytes, not a file of CIFAR-10")
 
 
 def _decode_binary(content: bytes, name: str) -> Batch:

@@ -17,6 +17,7 @@ import numpy as np
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_AXES = 32
 _BLOCK = 1 << 20
+_DEFLATE = 1032  # times its size is the most that gzip's compression can stand for (zlib.net/zlib_tech.html)
 
 
 def read_idx(
@@ -30,7 +31,8 @@ def read_idx(
     sha256 : str, optional
         What the uncompressed content must hash to.
     max_bytes : int
-        The largest array to accept; memory use never exceeds it, whatever the header claims.
+        The largest array to accept. Whatever the header claims, memory is taken only for what a file of
+        this size can hold.
 
     Returns
     -------
@@ -47,19 +49,29 @@ def read_idx(
     with path.open("rb") as file:
         compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
+        capacity = os.fstat(file.fileno()).st_size * (_DEFLATE if compressed else 1)
+        stream = gzip.GzipFile(fileobj=file) if compressed else file
         try:
-            return _read(gzip.GzipFile(fileobj=file) if compressed else file, path, sha256, max_bytes)
+            return _read(stream, path, sha256, max_bytes, capacity)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{path}: damaged or truncated gzip file ({error}); get it anew") from error
 
 
-def _read(stream: io.BufferedIOBase, path: Path, sha256: str | None, max_bytes: int) -> np.ndarray:
+def _read(
+    stream: io.BufferedIOBase, path: Path, sha256: str | None, max_bytes: int, capacity: int
+) -> np.ndarray:
     header, dtype, shape = _read_header(stream, path)
     # A length of zero must not hide the size of the other axes: numpy refuses such shapes.
     if math.prod(max(n, 1) for n in shape) * dtype.itemsize > max_bytes:
         raise ValueError(f"{path}: header promises shape {shape} of {dtype}, more than {max_bytes} bytes")
 
-    content = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
+    needed = math.prod(shape) * dtype.itemsize
+    if needed > capacity:
+        raise ValueError(
+            f"{path}: truncated: {shape} of {dtype} are {needed} bytes, the file holds at most {capacity}"
+        )
+
+    content = np.empty(needed, np.uint8)
     filled = 0
     while filled < content.size:
         count = stream.readinto(content.data[filled : filled + _BLOCK])

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+# One byte can be an instruction that makes an object of 64, so their number bounds the memory.
+_MOST_INSTRUCTIONS = 2**18  # a file of CIFAR-10 has 40,000
 _NUMERIC = re.compile(r"b1|[iu][1248]|f[248]")
 
 # Opcodes whose argument is the value itself.
@@ -30,8 +32,8 @@ _TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 def load_pickled(content: bytes, name: str) -> Any:
     """What a pickle of plain data and numpy arrays (protocols 2 to 5) holds.
 
-    Strings of Python 2 come as bytes. Arrays are read-only views of what was read, so nothing grows much
-    beyond the size of the pickle.
+    Strings of Python 2 come as bytes. Arrays are read-only views of what was read, and there is a limit on
+    the number of instructions, so nothing grows much beyond the size of the pickle.
 
     Parameters
     ----------
@@ -43,14 +45,17 @@ def load_pickled(content: bytes, name: str) -> Any:
     Raises
     ------
     ValueError
-        If it is truncated or damaged, or holds anything but numbers, strings, bytes, arrays of numbers, lists
-        of these, and dicts of these under keys that are strings, bytes or integers.
+        If it is truncated or damaged, has more than 262,144 instructions, or holds anything but numbers,
+        strings, bytes, arrays of numbers, lists of these, and dicts of these under keys that are strings,
+        bytes or integers.
     """
     import pickletools
 
     machine = _Machine(len(content))
     try:
-        for opcode, argument, _ in pickletools.genops(content):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+            if count == _MOST_INSTRUCTIONS:
+                raise ValueError(f"has more than {_MOST_INSTRUCTIONS} instructions")
             machine.step(opcode.name, argument)
         return machine.result()
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:

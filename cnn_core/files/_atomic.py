@@ -21,16 +21,18 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     Raises
     ------
     OSError
-        The disk refused. The temporary file is removed and the old file is intact.
+        The disk refused; the error names the file. The temporary file is removed and the old one intact.
     """
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.name[:50]}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         _write(temporary, data)
         os.replace(temporary, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), os.fspath(path)) from error
         raise
     _flush_directory(target.parent)
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cnn_core._checks import Pair, as_nchw, as_real, integer, out_size, pair
+from cnn_core._checks import Pair, as_nchw, as_real, integer, out_size, pair, shown
 from cnn_core._memory import zeros
 
 Padding = Pair | str
@@ -103,7 +103,7 @@ def _paddings(
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding != "same":
-        raise ValueError(f"{name}: padding: expects integers, 'same' or 'valid', got {padding!r}")
+        raise ValueError(f"{name}: padding: expects integers, 'same' or 'valid', got {shown(padding)}")
     if steps != (1, 1):
         raise ValueError(f"{name}: padding='same' needs stride 1, got {steps}")
     rows, columns = gaps[0] * (kernel[0] - 1), gaps[1] * (kernel[1] - 1)

@@ -9,6 +9,9 @@ from cnn_core._kernels import linear as _linear
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 
+# The kernel adds a batch's products up one after the other: in float32 that loses digits if there are more.
+_ROWS = 1 << 13
+
 
 def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
     """Weighted sums of the inputs: ``y = x weight^T + bias``.
@@ -85,9 +88,21 @@ def linear_backward(
     n_threads = get_num_threads()
     dweight = empty(weight.shape, x.dtype)
     dbias = empty((outputs,), x.dtype)
-    _linear.linear_backward_weight(dy, rows, dweight, n_threads)
+    _linear.linear_backward_weight(dy[:_ROWS], rows[:_ROWS], dweight, n_threads)
+    if len(rows) > _ROWS:
+        _add_further_rows(dy, rows, dweight, n_threads)
     _linear.linear_backward_bias(dy, dbias)
     return linear_backward_input(dy, x, weight) if need_dx else None, dweight, dbias
+
+
+def _add_further_rows(dy: np.ndarray, rows: np.ndarray, dweight: np.ndarray, n_threads: int) -> None:
+    """Add what the rows beyond the first ``_ROWS`` contribute, part by part, in double precision."""
+    total, part = dweight.astype(np.float64), empty(dweight.shape, dweight.dtype)
+    for start in range(_ROWS, len(rows), _ROWS):
+        end = start + _ROWS
+        _linear.linear_backward_weight(dy[start:end], rows[start:end], part, n_threads)
+        total += part
+    dweight[...] = total
 
 
 def linear_backward_input(dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> np.ndarray:

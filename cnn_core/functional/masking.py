@@ -4,7 +4,7 @@ from typing import Literal, overload
 
 import numpy as np
 
-from cnn_core._checks import as_real, real_number, same_shape
+from cnn_core._checks import as_real, real_number, same_shape, shown
 from cnn_core._kernels import dropout as kernel
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
@@ -80,7 +80,7 @@ def dropout(
         return (y, np.ones(x.shape, bool)) if return_mask else y
     seeds = (np.random.Generator, int, np.integer, type(None))
     if isinstance(rng, bool) or not isinstance(rng, seeds):
-        raise TypeError(f"dropout: rng: expects a numpy Generator, an integer seed or None, got {rng!r}")
+        raise TypeError(f"dropout: rng: expects a numpy Generator, an integer seed or None, got {shown(rng)}")
     if isinstance(rng, (int, np.integer)) and rng < 0:
         raise ValueError(f"dropout: rng: expects a seed >= 0, got {rng}")
     uniform = empty((x.size,), np.float32)

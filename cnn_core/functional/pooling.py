@@ -6,7 +6,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from cnn_core import _checks
-from cnn_core._checks import Pair
+from cnn_core._checks import Pair, shown
 from cnn_core._kernels import avg_pool, max_pool
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
@@ -287,7 +287,7 @@ def adaptive_avg_pool2d(x: np.ndarray, output_size: int | Sequence[int | None] |
     has_pixels(x.shape, name)
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if len(sizes) != 2:
-        raise ValueError(f"{name}: output_size: expects an integer or a pair, got {output_size!r}")
+        raise ValueError(f"{name}: output_size: expects an integer or a pair, got {shown(output_size)}")
     kept = [x.shape[2 + axis] if size is None else size for axis, size in enumerate(sizes)]
     out = _checks.pair(kept, f"{name}: output_size")
     y = empty(_checks.checked_size(x.shape[:2] + out, f"{name}: the result"), x.dtype)

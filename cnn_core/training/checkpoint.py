@@ -214,7 +214,7 @@ def _verify_progress(trainer: "Trainer", document: Mapping[str, Any]) -> Action:
         trained = bool(progress["trained"])
         labels = {name: integer(tally[name], name, at_least=0) for name in ("examples", "correct", "labels")}
         new_tally = Tally(loss_sum=float(tally["loss_sum"]), **labels)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"the checkpoint's part 'progress' or 'tally' is damaged: {error}") from error
     history = History.from_records(document.get("history"))
     identity = None if document.get("data") is None else _part(document, "data", dict)

@@ -70,7 +70,7 @@ ALWAYS_INLINE void TYPED(unfold_pieces)(const REAL *rows, ptrdiff_t width, REAL 
 static void TYPED(im2col)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, REAL *rows)
 {
     const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W;
-    const ptrdiff_t n_piece = 32 / sizeof(REAL);
+    const ptrdiff_t n_piece = (s->KW * sizeof(REAL) <= 16 ? 16 : 32) / sizeof(REAL);
     for (ptrdiff_t item = first; item < last; item++) {
         const ptrdiff_t top = item % s->OH * s->sh - s->ph;
         const REAL *x = (const REAL *)s->source + item / s->OH * s->C * plane;
@@ -85,11 +85,20 @@ static void TYPED(im2col)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, R
         for (ptrdiff_t channel = 0; channel < s->C; channel += s->group) {
             const ptrdiff_t channels = smaller(s->group, s->C - channel), n = channels * s->KH;
             TYPED(copy_rows)(s, x + channel * plane, rows, channels, top);
+            /* A vector may spill over what is written later: of one group the windows that follow, of several
+               the rest of this window. From window `crowded` on that is less than a vector. */
+            const int one_group = s->group >= s->C;
+            const ptrdiff_t rest = columns - (channel + channels) * window;
+            const ptrdiff_t crowded = one_group        ? s->OW - (n_piece + columns - 1) / columns
+                                      : rest < n_piece ? 0
+                                                       : s->OW;
             for (ptrdiff_t j = 0; j < s->OW; j++) {
                 REAL *here = col + j * columns + channel * window;
-                /* what follows the last group of a window is written later, but for these */
-                const int is_last = channel + channels == s->C && (channel > 0 || j == s->OW - 1);
-                const ptrdiff_t alone = is_last ? smaller(n, (n_piece + s->KW - 1) / s->KW) : 0;
+                ptrdiff_t alone = 0; /* pieces that are moved number by number */
+                if (j >= crowded) {
+                    const ptrdiff_t room = n * s->KW + (one_group ? (s->OW - 1 - j) * columns : rest);
+                    alone = room < n_piece ? n : n - smaller(n, (room - n_piece) / s->KW + 1);
+                }
                 TYPED(unfold_pieces)(rows + j * s->sw, s->width, here, s->KW, n - alone);
                 for (ptrdiff_t p = n - alone; p < n; p++)
                     for (ptrdiff_t kx = 0; kx < s->KW; kx++)
