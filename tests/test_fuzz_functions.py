@@ -17,9 +17,9 @@ from cases import FUNCTIONS, FixedCase, Row
 from fuzzing import search
 from hypothesis import given, reject
 from hypothesis import strategies as st
-from layouts import LAYOUTS
 
 from cnn_core import _memory, functional, reference
+from cnn_core.testing.layouts import LAYOUTS
 
 # ---------------------------------------------------------------- the table
 
