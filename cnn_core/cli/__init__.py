@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     130 an interruption by Ctrl-C.
     """
     try:
-        args = _parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        args = _parser(words).parse_args(words)
     except SystemExit as stop:  # argparse has printed help or what is wrong
         return stop.code if isinstance(stop.code, int) else 2
     try:
@@ -51,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; of the commands, only what is among ``words`` is imported and gets its options."""
     parser = argparse.ArgumentParser(
         prog="cnn-core", description="Train small convolutional networks on the CPU, and use them."
     )
@@ -60,9 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, purpose in _COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         command.add_argument("--debug", action="store_true", help="show where in the code an error came from")
-        module = importlib.import_module(f"cnn_core.cli.{name.replace('-', '_')}")
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
+        if name in words:
+            module = importlib.import_module(f"cnn_core.cli.{name.replace('-', '_')}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
     return parser
 
 
