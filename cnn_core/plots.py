@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cnn_core.layers import Sequential
     from cnn_core.training import History
 
-_TRAIN, _VALIDATION = "#7f7f7f", "#1f5fa8"
+TRAIN_COLOR, VALIDATION_COLOR = "#7f7f7f", "#1f5fa8"
 _MOST_FILTERS = 100
 
 
@@ -194,13 +194,22 @@ def new_figure(width: float, height: float, title: str) -> "Figure":
     return figure
 
 
+def keep_useful_lines(panel: "Axes") -> None:
+    """Leave of frame and grid only the lines that help to read values."""
+    panel.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
 def _curves(panel: "Axes", history: "History", column: str, axis_label: str, validation_label: str) -> None:
     """The curves of training and validation."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = history["epoch"]
     curves = []
-    for part, color, label in (("train", _TRAIN, "training batches"), ("val", _VALIDATION, validation_label)):
+    for part, color, label in (
+        ("train", TRAIN_COLOR, "training batches"),
+        ("val", VALIDATION_COLOR, validation_label),
+    ):
         values = [math.nan if value is None else value for value in history[f"{part}_{column}"]]
         if not np.isnan(values).all():
             curves.append(np.array(values) * (100 if column == "acc" else 1))
@@ -215,8 +224,7 @@ def _curves(panel: "Axes", history: "History", column: str, axis_label: str, val
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, steps=(1, 2, 5, 10), min_n_ticks=1))
     panel.set_xlabel("epoch")
     panel.set_ylabel(axis_label)
-    panel.grid(axis="y", color="#e5e5e5", linewidth=0.8)
-    panel.spines[["top", "right"]].set_visible(False)
+    keep_useful_lines(panel)
 
 
 def _zoom_to_percent(panel: "Axes", curves: Sequence[np.ndarray]) -> None:

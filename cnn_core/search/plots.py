@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnn_core._checks import integer, one_of
-from cnn_core.plots import new_figure
+from cnn_core.plots import TRAIN_COLOR, VALIDATION_COLOR, keep_useful_lines, new_figure
 from cnn_core.search.result import SearchResult, TrialResult, short
 from cnn_core.search.rounds import NarrowingResult
 from cnn_core.search.space import Choice, LogUniform, Parameter
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TRAIN, _VALIDATION, _NARROWED = "#7f7f7f", "#1f5fa8", "#c03020"
+_NARROWED = "#c03020"
 _COLUMNS = 5
 
 
@@ -108,8 +108,8 @@ def plot_space(
     )
     figure.colorbar(points, ax=panel, label="value")
     styles: dict[str, dict[str, Any]] = {
-        "pruned": {"marker": "o", "facecolors": "none", "edgecolors": _TRAIN},
-        "failed": {"marker": "x", "c": _TRAIN},
+        "pruned": {"marker": "o", "facecolors": "none", "edgecolors": TRAIN_COLOR},
+        "failed": {"marker": "x", "c": TRAIN_COLOR},
     }
     for state, style in styles.items():
         rest = [trial for part in rounds for trial in part if trial.state == state]
@@ -135,14 +135,13 @@ def plot_space(
 
 def _curves(panel: "Axes", trial: TrialResult) -> None:
     marker = "o" if len(trial.steps) == 1 else ""
-    panel.plot(trial.steps, trial.curve, color=_VALIDATION, marker=marker, label="validation")
+    panel.plot(trial.steps, trial.curve, color=VALIDATION_COLOR, marker=marker, label="validation")
     if not np.isnan(trial.train_curve).all():
         panel.plot(
-            trial.steps, trial.train_curve, color=_TRAIN, marker=marker, linestyle="--", label="training"
+            trial.steps, trial.train_curve, color=TRAIN_COLOR, marker=marker, linestyle="--", label="training"
         )
     panel.tick_params(labelsize=7)
-    panel.grid(axis="y", color="#e5e5e5", linewidth=0.8)
-    panel.spines[["top", "right"]].set_visible(False)
+    keep_useful_lines(panel)
 
 
 def _limit(panel: "Axes", trials: list[TrialResult]) -> None:

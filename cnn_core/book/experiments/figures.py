@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnn_core.plots import keep_useful_lines
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -18,9 +20,8 @@ def tidy(panel: "Axes", x_label: str = "", y_label: str = "", title: str = "") -
     panel.set_ylabel(y_label)
     if title:
         panel.set_title(title, fontsize=10)
-    panel.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+    keep_useful_lines(panel)
     panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
 
 
 def curve(panel: "Axes", x: Sequence[float] | np.ndarray, runs: Any, color: str, **options: Any) -> None:

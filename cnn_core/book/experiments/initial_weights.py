@@ -36,12 +36,8 @@ _INITIAL: dict[str, float | str] = {"std 0.01": 0.01, "Xavier": "xavier", "He": 
 class TanhNet(MultiLayerNet):
     """The network of chapter 6 with tanh in place of ReLU, which the text discusses and the code lacks."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        assert isinstance(self.layers, dict)
-        for name in self.layers:
-            if name.startswith("Activation"):
-                self.layers[name] = Tanh()
+    def _hidden_block(self, n: int) -> dict[str, Any]:
+        return {f"Affine{n}": self._affine(n), f"Activation_function{n}": Tanh()}
 
 
 class Tanh:

@@ -21,7 +21,6 @@ _IMAGES, _BATCH = 300, 100
 _DECAY, _DROPOUT = 0.1, 0.2
 _HIDDEN = [100] * 6
 _EVERY = 5  # epochs between two measurements
-_MOST_TEST_IMAGES = 10_000
 
 Make = Callable[[int, int], Network]  # from the number of pixels and the seed
 
@@ -55,7 +54,7 @@ def _compare(run: Run, epochs: int, name: str, plain: Make, regularised: Make) -
         title: np.array([_accuracies(run, make, title, seed, epochs) for seed in run.seeds])
         for title, make in (("without", plain), (name, regularised))
     }  # each (seeds, points, 2)
-    points = _points(epochs)
+    points = range(0, epochs + 1, _EVERY)
     figure = _figure(f"{_IMAGES} images for training: {name} against overfitting", sides, points)
     ends = {title: values[:, -1] for title, values in sides.items()}  # (seeds, 2)
     gaps = {title: end[:, 0] - end[:, 1] for title, end in ends.items()}
@@ -83,20 +82,15 @@ def _compare(run: Run, epochs: int, name: str, plain: Make, regularised: Make) -
     return Outcome(ours, claims, {"": figure}, data, [note])
 
 
-def _points(epochs: int) -> range:
-    return range(0, epochs + 1, _EVERY)
-
-
 def _accuracies(run: Run, make: Make, title: str, seed: int, epochs: int) -> np.ndarray:
     """Accuracy on training and test images (points, 2), before training and every few epochs."""
     data = run.rows
     x, t = data.x_train[:_IMAGES], data.t_train[:_IMAGES]
-    x_test, t_test = data.x_test[:_MOST_TEST_IMAGES], data.t_test[:_MOST_TEST_IMAGES]
     network = in_single_precision(make(x.shape[1], seed))
     every = _EVERY * len(x) // _BATCH
 
     def now() -> tuple[float, float]:
-        return network.accuracy(x, t, len(x)), network.accuracy(x_test, t_test, 1000)
+        return network.accuracy(x, t, len(x)), network.accuracy(data.x_test, data.t_test, 1000)
 
     found = [now()]
 
