@@ -279,8 +279,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 expected = work(0)
 x = np.ones((4, 32, 128, 128), np.float32)
 weight = np.ones((32, 32, 5, 5), np.float32)
-print("ready", flush=True)
 try:
+    print("ready", flush=True)  # inside: the signal may come before the loop begins
     while True:
         F.conv2d(x, weight)
 except KeyboardInterrupt:
