@@ -17,6 +17,7 @@ Contract, guaranteed by cnn_core.functional and not checked again here: shapes f
 are C-contiguous, the output does not overlap the inputs and is not empty; pooling is for stride 1.
 """
 
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
@@ -27,12 +28,12 @@ from tiles cimport outer_product, packed_index
 cdef extern from "finish.h" nogil:
     void relu_row_f32(const float *x, Py_ssize_t n, float *y) noexcept
     void relu_row_f64(const double *x, Py_ssize_t n, double *y) noexcept
-    void pool_rows_f32(
-        const float *upper, const float *lower, Py_ssize_t n, bint relu, float *y
-    ) noexcept
-    void pool_rows_f64(
-        const double *upper, const double *lower, Py_ssize_t n, bint relu, double *y
-    ) noexcept
+    ctypedef struct rows_to_pool:
+        Py_ssize_t pitch, w, n_rows, first
+        int relu
+
+    void pool_rows_f32(const rows_to_pool *, const float *x, float *y, int32_t *indices) noexcept
+    void pool_rows_f64(const rows_to_pool *, const double *x, double *y, int32_t *indices) noexcept
 
 import_kernel_api()
 
@@ -56,6 +57,7 @@ cdef struct Job:
     Py_ssize_t width, plane             # of the planes
     Py_ssize_t planes_numbers           # in all planes of a band; 0: the input serves as it is
     bint relu, pool
+    int32_t *indices                    # of the winners of pooling, or NULL
     bint finishes                       # rows are not yet those of y
 
 
@@ -97,7 +99,10 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
             )
         if job.finishes:
             for f in range(s.F):
-                _finish(job, wide + f * wide_stride, n_rows, y + f * plane)
+                if job.pool:
+                    _pool(job, wide + f * wide_stride, row, n_rows, (n * s.F + f) * plane)
+                else:
+                    _finish(job, wide + f * wide_stride, n_rows, y + f * plane)
 
 
 # The same with filters side by side.
@@ -143,23 +148,10 @@ cdef inline void relu_row(const real *x, Py_ssize_t n, real *y) noexcept nogil:
         relu_row_f64(x, n, y)
 
 
-cdef inline void pool_rows(
-    const real *upper, const real *lower, Py_ssize_t n, bint relu, real *y
-) noexcept nogil:
-    if real is float:
-        pool_rows_f32(upper, lower, n, relu, y)
-    else:
-        pool_rows_f64(upper, lower, n, relu, y)
-
-
 # Rows of one filter from the planes' width to y.
 cdef inline void _finish(const Job *job, const real *wide, Py_ssize_t n_rows, real *y) noexcept nogil:
     cdef Py_ssize_t i, width = job.s.OW
-    if job.pool:
-        for i in range(n_rows // 2):
-            pool_rows(wide + 2 * i * job.width, wide + (2 * i + 1) * job.width, width // 2, job.relu, y)
-            y += width // 2
-    elif job.relu:
+    if job.relu:
         for i in range(n_rows):
             relu_row(wide + i * job.width, width, y)
             y += width
@@ -169,11 +161,25 @@ cdef inline void _finish(const Job *job, const real *wide, Py_ssize_t n_rows, re
             y += width
 
 
+# The same with pooling: `row` is the first one's number in the image, `plane` where the filter begins in y.
+cdef inline void _pool(
+    const Job *job, const real *wide, Py_ssize_t row, Py_ssize_t n_rows, Py_ssize_t plane
+) noexcept nogil:
+    cdef Py_ssize_t OW = job.s.OW, to = plane + row // 2 * (OW // 2)
+    cdef rows_to_pool rows = rows_to_pool(job.width, OW, n_rows // 2, row * OW, job.relu)
+    cdef int32_t *indices = job.indices + to if job.indices else NULL
+    if real is float:
+        pool_rows_f32(&rows, wide, <float *> job.y + to, indices)
+    else:
+        pool_rows_f64(&rows, wide, <double *> job.y + to, indices)
+
+
 def conv2d(
     const real[:, :, :, ::1] x,         # IN   (N, C, H, W)
     const real[::1] packed,             # IN   the weight (F, C / groups, KH, KW), by pack_conv2d
     const real[::1] bias,               # IN   (F,), or None
     real[:, :, :, ::1] y,               # OUT  (N, F, OH, OW); (N, F, OH // 2, OW // 2) with pool
+    int32_t[:, :, :, ::1] indices,      # OUT  with pool: as max_pool2d's, or None
     Py_ssize_t KH, Py_ssize_t KW, Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t ph, Py_ssize_t pw,
     Py_ssize_t dh, Py_ssize_t dw, Py_ssize_t groups, bint relu, bint pool, int n_threads,
 ):
@@ -190,6 +196,7 @@ def conv2d(
         s.OH -= s.OH % 2
     job.x, job.y, job.weight, job.relu, job.pool = &x[0, 0, 0, 0], &y[0, 0, 0, 0], &packed[0], relu, pool
     job.bias = &bias[0] if bias is not None else NULL
+    job.indices = &indices[0, 0, 0, 0] if indices is not None else NULL
     job.K = s.C // groups * KH * KW
     job.n_blocks = _blocks(s.F // groups, sh, sw, sizeof(real))
 
@@ -215,8 +222,7 @@ def conv2d(
         job.plane = (job.band_rows + reach(s.KH, sh, dh)) * job.width
         job.planes_numbers = n_planes * job.plane
         if job.finishes:
-            # and some numbers more, as pool_rows may read as far as two vectors reach
-            result_numbers = s.F * job.band_rows * job.width + 32
+            result_numbers = s.F * job.band_rows * job.width
     if ph == 0 and pw == 0 and (job.n_blocks or (sh == 1 and sw == 1)):
         job.width, job.plane, job.planes_numbers = s.W, s.H * s.W, 0
 

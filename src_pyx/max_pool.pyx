@@ -19,13 +19,14 @@ cdef extern from "max_pool.h" nogil:
         void *y
         int32_t *indices
         Py_ssize_t n_planes, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw
+        int relu
 
     ctypedef struct max_unpooling:
         const void *dy
         const int32_t *indices
         void *dx
         Py_ssize_t h, w, oh, ow
-        int wrong
+        int relu, wrong
 
     void max_pool_f32(const max_pooling *, Py_ssize_t, Py_ssize_t, float *) noexcept
     void max_pool_f64(const max_pooling *, Py_ssize_t, Py_ssize_t, double *) noexcept
@@ -46,12 +47,16 @@ def max_pool2d(
     Py_ssize_t sh, Py_ssize_t sw,
     Py_ssize_t ph, Py_ssize_t pw,
     Py_ssize_t dh, Py_ssize_t dw,
+    bint relu,
     int n_threads,
 ):
-    """Fill ``y``, and ``indices`` unless it is None; rows of windows are shared among threads."""
+    """Fill ``y``, and ``indices`` unless it is None; rows of windows are shared among threads.
+
+    With ``relu``, ``y`` has gone through ReLU, and where that gives zero, the index is minus one.
+    """
     cdef max_pooling job = max_pooling(
         &x[0, 0, 0, 0], &y[0, 0, 0, 0], NULL, x.shape[0] * x.shape[1],
-        x.shape[2], x.shape[3], y.shape[2], y.shape[3], kh, kw, sh, sw, ph, pw, dh, dw,
+        x.shape[2], x.shape[3], y.shape[2], y.shape[3], kh, kw, sh, sw, ph, pw, dh, dw, relu,
     )
     if indices is not None:
         job.indices = &indices[0, 0, 0, 0]
@@ -69,15 +74,17 @@ def max_pool2d_backward(
     const real[:, :, :, ::1] dy,            # IN   (N, C, OH, OW)
     const int32_t[:, :, :, ::1] indices,    # IN   same shape as dy
     real[:, :, :, ::1] dx,                  # OUT  (N, C, H, W)
+    bint relu,
     int n_threads,
 ):
     """Fill ``dx``; planes (N * C) are shared among threads.
 
-    Returns whether all indices were in 0 <= i < H * W; if not, ``dx`` holds nothing of use.
+    Returns whether all indices were in 0 <= i < H * W, or minus one with ``relu``; if not, ``dx`` holds
+    nothing of use.
     """
     cdef max_unpooling job = max_unpooling(
         &dy[0, 0, 0, 0], &indices[0, 0, 0, 0], &dx[0, 0, 0, 0],
-        dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3], 0,
+        dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3], relu, 0,
     )
     cdef task planes = <task> &max_unpool_f32 if real is float else <task> &max_unpool_f64
     with nogil:

@@ -15,6 +15,7 @@ Contract as in conv2d.pyx, and: 3x3, stride 1, no dilation, one group, padding a
 of the output is written.
 """
 
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, release, task
@@ -46,6 +47,7 @@ cdef struct Job:
     const float *x                      # (N, C, H, W): input, or the gradient that comes back
     float *y                            # (N, F, OH, OW)
     bint relu, pool
+    int32_t *indices                    # of the winners of pooling, or NULL
     const float *bias                   # one for each lane of each block of filters
     const float *U                      # (36, blocks of filters, C, lane)
     Py_ssize_t C, F
@@ -79,7 +81,7 @@ cdef void _items(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scratc
             for b in range(n_blocks):
                 transform_output(
                     s, M + b * block, job.M_part, job.bias + (first + b) * CHANNEL_LANES, job.relu,
-                    job.pool, job.F, (first + b) * CHANNEL_LANES, chunk, pixels, job.y,
+                    job.pool, job.F, (first + b) * CHANNEL_LANES, chunk, pixels, job.y, job.indices,
                 )
             first += n_blocks
 
@@ -93,12 +95,14 @@ def winograd(
     const float[::1] packed,            # IN   by pack_winograd
     const float[::1] bias,              # IN   (F,), or None
     float[:, :, :, ::1] y,              # OUT  (N, F, OH, OW); (N, F, OH // 2, OW // 2) with pool
+    int32_t[:, :, :, ::1] indices,      # OUT  with pool: as max_pool2d's, or None
     Py_ssize_t ph, Py_ssize_t pw, bint relu, bint pool, int n_threads,
 ):
     """Fill ``y``; chunks of tiles are shared among threads, and filters where tiles are few."""
     cdef Job job
     cdef Tiles *s = &job.tiles
     job.x, job.U, job.y, job.relu, job.pool = &x[0, 0, 0, 0], &packed[0], &y[0, 0, 0, 0], relu, pool
+    job.indices = &indices[0, 0, 0, 0] if indices is not None else NULL
     s.N, job.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
     job.F, s.OH, s.OW, s.ph, s.pw = y.shape[1], s.H + 2 * ph - 2, s.W + 2 * pw - 2, ph, pw
     if pool:                            # an odd last row is in no window

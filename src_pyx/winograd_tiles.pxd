@@ -6,6 +6,7 @@ tiles, lane); the 36 parts lie a little further apart than they are long, as at 
 would all fall into the same few lines of the first-level cache.
 """
 
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 cdef extern from "winograd.h" nogil:
@@ -20,11 +21,18 @@ cdef extern from "winograd.h" nogil:
         const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
         Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
     ) noexcept
+    void words_to_planes "words_to_planes_f32"(
+        const void *source, Py_ssize_t width, Py_ssize_t gap, Py_ssize_t n_channels, Py_ssize_t n,
+        Py_ssize_t plane, Py_ssize_t ahead, void *y,
+    ) noexcept
     void winograd_input(
         const float *pixels, Py_ssize_t width, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride
     ) noexcept
     void winograd_output(const float *m, Py_ssize_t m_stride, Py_ssize_t n_tiles, float *pixels) noexcept
-    void winograd_pool(float *pixels, Py_ssize_t n_tiles) noexcept
+    void winograd_pool(
+        float *pixels, Py_ssize_t n_tiles, const float *bias, bint relu, Py_ssize_t here, Py_ssize_t width,
+        int32_t *winners,
+    ) noexcept
     void winograd_gradient(const float *pixels, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride) noexcept
     void winograd_filter(const float *g, float *u, Py_ssize_t u_stride) noexcept
     void winograd_filter_gradient(const float *m, Py_ssize_t m_stride, float *g) noexcept
@@ -141,17 +149,24 @@ cdef inline void transform_gradient(
 # windows if asked for: (N, F, OH, OW), or half of OH and OW.
 cdef inline void transform_output(
     const Tiles *s, const float *m, Py_ssize_t m_stride, const float *bias, bint relu, bint pool,
-    Py_ssize_t F, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *y,
+    Py_ssize_t F, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *y, int32_t *indices,
 ) noexcept nogil:
-    cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i
+    cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i, to, n_pixels
     cdef Py_ssize_t shrink = 2 if pool else 1
     cdef Py_ssize_t tile = 4 // shrink, OH = s.OH // shrink, OW = s.OW // shrink
+    cdef int32_t *winners = <int32_t *> (pixels + 16 * s.across * CHANNEL_LANES)  # behind the pixels
     for r in range(rows_of_chunk(s, chunk)):
         n, i = (first + r) // s.down, (first + r) % s.down
         winograd_output(m + r * s.across * CHANNEL_LANES, m_stride, s.across, pixels)
         if pool:
-            winograd_pool(pixels, s.across)
+            winograd_pool(pixels, s.across, bias, relu, 4 * i * s.OW, s.OW, winners)
+        to = ((n * F + f) * OH + tile * i) * OW
+        n_pixels = min(tile, OH - tile * i) * OW
         channels_to_planes(
-            pixels, OW, tile * s.across - OW, bias, relu, F - f, min(tile, OH - tile * i) * OW, OH * OW,
-            F * OH * OW, y + ((n * F + f) * OH + tile * i) * OW,
+            pixels, OW, tile * s.across - OW, NULL if pool else bias, relu and not pool, F - f, n_pixels,
+            OH * OW, F * OH * OW, y + to,
         )
+        if indices:
+            words_to_planes(
+                winners, OW, tile * s.across - OW, F - f, n_pixels, OH * OW, F * OH * OW, indices + to
+            )

@@ -10,7 +10,7 @@ import numpy as np
 from cases import CASES, Case
 from compare import assert_close, compute, expect
 
-from cnn_core import _kernels, losses, models, optim, set_num_threads
+from cnn_core import Sequential, _kernels, losses, models, optim, set_num_threads
 
 NETWORKS = {
     "simple": (models.SimpleConvNet, (17, 1, 28, 28)),
@@ -31,13 +31,17 @@ def selection() -> list[Case]:
     return chosen
 
 
-def trained(name: str, n_threads: int, steps: int = 4) -> bytes:
-    """The weights of a network after some steps with that many threads."""
+def trained(name: str, n_threads: int, *, one_by_one: bool = False, steps: int = 4) -> bytes:
+    """The weights of a network after some steps with that many threads; no layers run together one by one."""
     build, shape = NETWORKS[name]
     rng = np.random.default_rng(0)
     x, target = rng.standard_normal(shape, np.float32), rng.integers(0, 10, shape[0])
     model, loss, optimizer = build(shape[1:], rng=0), losses.CrossEntropyLoss(), optim.Adam(lr=1e-3)
     set_num_threads(n_threads)
+    if one_by_one:
+        for part in model.modules():
+            if isinstance(part, Sequential):
+                part._run_as(part.layers)
     for _ in range(steps):
         loss.forward(model.forward(x, training=True), target)
         model.backward(loss.backward(), need_dx=False)
@@ -56,4 +60,5 @@ if __name__ == "__main__":
         weights = trained(name, 1)
         for n_threads in (2, 3, 8):
             assert trained(name, n_threads) == weights, f"{name}: other weights with {n_threads} threads"
+        assert trained(name, 2, one_by_one=True) == weights, f"{name}: other weights one by one"
     print(f"{level}: {len(chosen)} cases, {len(NETWORKS)} networks")

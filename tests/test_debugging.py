@@ -336,7 +336,8 @@ def fused_network(seed=0):
         *(*layers(2), MaxPool2d(3, 1, 1)),
         *(Residual(body, Sequential(*layers(4)[:2])), ReLU()),
         *(Concat(pooled, Sequential(*layers(4))), ReLU(), MaxPool2d(3, 2), Dropout(0.3, rng=rng)),
-        *(Flatten(), Linear(28, 8, rng=rng), ReLU(), Linear(8, 3, rng=rng)),
+        *(Conv2d(7, 6, 2, padding=1, rng=rng), ReLU(), MaxPool2d(2)),
+        *(Flatten(), Linear(6, 8, rng=rng), ReLU(), Linear(8, 3, rng=rng)),
     )
 
 
@@ -402,7 +403,7 @@ def test_afterwards_every_object_is_as_it_was():
     model, loss, optimizer = fused_network(), CrossEntropyLoss(), SGD(0.1)
     steps = [step for part in model.modules() if isinstance(part, Sequential) for step in part._steps]
     together = {type(step.layers[0]) for step in steps if isinstance(step, Together)}
-    assert together == {Conv2d, BatchNorm2d, Residual}  # or the tests above show nothing
+    assert together == {Conv2d, BatchNorm2d, Residual, MaxPool2d}  # or the tests above show nothing
     before = attributes(model), [vars(loss).keys(), vars(optimizer).keys()]
     with watch(model, loss, optimizer):
         pass

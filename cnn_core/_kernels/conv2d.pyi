@@ -5,6 +5,7 @@ def conv2d(
     packed: np.ndarray,  # const real[::1]
     bias: np.ndarray | None,  # const real[::1]
     y: np.ndarray,  # real[:, :, :, ::1]
+    indices: np.ndarray | None,  # int32_t[:, :, :, ::1]
     KH: int,
     KW: int,
     sh: int,

@@ -42,7 +42,11 @@ def module_of(layer: L.Layer) -> nn.Module:
         If a layer is not one of this library.
     """
     if isinstance(layer, Together):
-        return nn.Sequential(module_of(layer.layers[0]), nn.ReLU(inplace=True))
+        first, *others = layer.layers
+        relu = nn.ReLU(inplace=True)
+        return nn.Sequential(
+            module_of(first), *(relu if isinstance(other, L.ReLU) else _module(other) for other in others)
+        )
     module = _module(layer)
     state = {name: torch.from_numpy(np.array(value)) for name, value in layer.state_dict().items()}
     module.load_state_dict(state)

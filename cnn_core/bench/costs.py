@@ -8,6 +8,8 @@ Bytes: each input is read once and each output written once.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from cnn_core import layers as L
@@ -75,8 +77,8 @@ def layer_cost(
 
     A layer that this library does not know costs twice its ``macs``, and its input, parameters and output.
     """
-    if isinstance(layer, Together):  # ReLU comes for nothing
-        layer = layer.layers[0]
+    if isinstance(layer, Together):
+        return _cost_together(layer, x_shape, itemsize, partial(layer_cost, training=training))
     if _does_nothing(layer) or (isinstance(layer, L.Dropout) and not training):
         return Cost(0, 0)
     x, y = math.prod(x_shape), math.prod(y_shape)
@@ -111,7 +113,7 @@ def layer_backward_cost(
     gradients; its operations are twice those of its forward pass, half of that without dx.
     """
     if isinstance(layer, Together):
-        layer = layer.layers[0]
+        return _cost_together(layer, x_shape, itemsize, partial(layer_backward_cost, need_dx=need_dx))
     if _does_nothing(layer):
         return Cost(0, 0)
     x, y = math.prod(x_shape), math.prod(y_shape)
@@ -139,6 +141,20 @@ def layer_backward_cost(
     elif name := _activation(layer):
         flops, numbers = x * PER_ELEMENT[f"{name}_backward"], 3 * x  # dy, y (or x), dx
     return Cost(flops, numbers * itemsize + extra_bytes)
+
+
+def _cost_together(layer: Together, x_shape: Shape, itemsize: int, cost_of: Callable[..., Cost]) -> Cost:
+    """The cost of layers that run as one: ReLU comes for nothing, what lies between them is not moved."""
+    total = Cost(0, 0)
+    for part in layer.layers:
+        if isinstance(part, L.ReLU):
+            continue
+        if total.flops:
+            total += Cost(0, -2 * math.prod(x_shape) * itemsize)
+        y_shape = part.output_shape(x_shape)
+        total += cost_of(part, x_shape, y_shape, itemsize)
+        x_shape = y_shape
+    return total
 
 
 def training_cost(model: L.Layer, input_shape: Shape, itemsize: int = 4) -> Cost:

@@ -18,6 +18,15 @@ class Windows(NamedTuple):
     dilation: tuple[int, int]
 
 
+_MOST_PIXELS = 2**31 - 1
+
+
+def check_numbering(size: Sequence[int], name: str) -> None:
+    """Raise ValueError if planes of ``size`` (rows, columns) have more pixels than int32 can number."""
+    if size[0] * size[1] > _MOST_PIXELS:
+        raise ValueError(f"{name}: planes of {tuple(size)} pixels are more than int32 can number")
+
+
 def windows_of(
     x_shape: Sequence[int],
     kernel_size: Pair,

@@ -11,6 +11,7 @@ from cnn_core._kernels import winograd_backward_weight as _winograd_weight
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._convolution import Geometry, Padding, arguments, with_extra
+from cnn_core.functional._windows import check_numbering
 
 
 def conv2d(
@@ -76,6 +77,34 @@ def conv2d_relu(
     return y
 
 
+def conv2d_pool(
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    return_indices: bool,
+    relu: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """`max_pool2d` of 2x2 windows at stride 2 of `conv2d`, and its indices if asked for, in one pass.
+
+    With ``relu``, `relu` follows, and the index of what it sets to zero is minus one. Not public: nothing is
+    empty, and ``stride`` is 1.
+    """
+    x, weight, g = arguments("conv2d", x, weight, stride, padding, dilation, groups)
+    if bias is not None:
+        bias = as_vector(bias, "conv2d: bias", weight.shape[0], x)
+    check_numbering(g.out, "conv2d: result")
+    shape = checked_size((x.shape[0], weight.shape[0], g.out[0] // 2, g.out[1] // 2), "conv2d: result")
+    y = empty(shape, x.dtype)
+    indices = empty(shape, np.int32) if return_indices else None
+    _convolve(with_extra(x, g), _packed(weight, g), bias, y, g, relu, pool=True, indices=indices)
+    return y, indices
+
+
 class PackedConv2d:
     """`conv2d` for prediction: one weight, packed once, and what follows it in the same pass over memory.
 
@@ -97,6 +126,7 @@ class PackedConv2d:
         padding: Padding,
         dilation: Pair,
         groups: int,
+        *,
         relu: bool,
         pool: bool,
     ) -> None:
@@ -214,7 +244,8 @@ def _input_gradient(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, g: Geomet
     dx = empty((n, c, h + g.extra[0], w + g.extra[1]), x.dtype)
     if g.by_winograd:  # the convolution of dy with the filters turned round
         packed = _packed(weight, g, turned=True)
-        _winograd.winograd(dy, packed, None, dx, 2 - g.padding[0], 2 - g.padding[1], False, False, n_threads)
+        pads = 2 - g.padding[0], 2 - g.padding[1]
+        _winograd.winograd(dy, packed, None, dx, None, *pads, False, False, n_threads)
     else:
         _backward_input.conv2d_backward_input(
             dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
@@ -253,12 +284,13 @@ def _convolve(
     g: Geometry,
     relu: bool = False,
     pool: bool = False,
+    indices: np.ndarray | None = None,
 ) -> None:
-    """Fill ``y``; nothing is empty."""
+    """Fill ``y``, and ``indices`` of pooling unless it is None; nothing is empty."""
     if g.by_winograd:
-        _winograd.winograd(x, packed, bias, y, *g.padding, relu, pool, get_num_threads())
+        _winograd.winograd(x, packed, bias, y, indices, *g.padding, relu, pool, get_num_threads())
     else:
         _conv2d.conv2d(
-            x, packed, bias, y, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool,
+            x, packed, bias, y, indices, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool,
             get_num_threads(),
         )  # fmt: skip

@@ -10,9 +10,7 @@ from cnn_core._checks import Pair, shown
 from cnn_core._kernels import avg_pool, max_pool
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
-from cnn_core.functional._windows import has_pixels, windows_of
-
-_MOST_PIXELS = 2**31 - 1  # of a plane whose pixels int32 can number
+from cnn_core.functional._windows import check_numbering, has_pixels, windows_of
 
 
 def _same_planes(dy: np.ndarray, x_shape: Sequence[int], name: str) -> None:
@@ -81,19 +79,39 @@ def max_pool2d(
     ----------
     *Deep Learning from Scratch*, section 7.3.
     """
+    y, indices = max_pool2d_relu(
+        x, kernel_size, stride, padding, dilation, ceil_mode, return_indices=return_indices, relu=False
+    )
+    return y if indices is None else (y, indices)
+
+
+def max_pool2d_relu(
+    x: np.ndarray,
+    kernel_size: Pair,
+    stride: Pair | None,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+    *,
+    return_indices: bool,
+    relu: bool = True,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """`relu` of `max_pool2d`, and the indices if asked for, in one pass; not public.
+
+    The index of what `relu` sets to zero is minus one.
+    """
     x = _checks.as_nchw(x, "max_pool2d: x")
     windows = windows_of(x.shape, kernel_size, stride, padding, dilation, ceil_mode, "max_pool2d")
-    if x.shape[2] * x.shape[3] > _MOST_PIXELS:
-        raise ValueError(f"max_pool2d: x: planes of {x.shape[2:]} pixels are more than int32 can number")
+    check_numbering(x.shape[2:], "max_pool2d: x")
     shape = _checks.checked_size(x.shape[:2] + windows.out, "max_pool2d: the result")
     y = empty(shape, x.dtype)
     indices = empty(shape, np.int32) if return_indices else None
     if y.size:
         max_pool.max_pool2d(
-            x, y, indices, *windows.kernel, *windows.stride, *windows.padding, *windows.dilation,
+            x, y, indices, *windows.kernel, *windows.stride, *windows.padding, *windows.dilation, relu,
             get_num_threads(),
         )  # fmt: skip
-    return y if indices is None else (y, indices)
+    return y, indices
 
 
 def max_pool2d_backward(dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[int]) -> np.ndarray:
@@ -118,16 +136,24 @@ def max_pool2d_backward(dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[i
     ----------
     *Deep Learning from Scratch*, section 7.4.4.
     """
+    return max_pool2d_relu_backward(dy, indices, x_shape, relu=False)
+
+
+def max_pool2d_relu_backward(
+    dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[int], *, relu: bool = True
+) -> np.ndarray:
+    """The gradient of `max_pool2d_relu`, in one pass; not public."""
     name = "max_pool2d_backward"
     dy = _checks.as_nchw(dy, f"{name}: dy")
     x_shape = _checks.checked_shape(x_shape, f"{name}: x_shape", 4)
     has_pixels(x_shape, name)
     _same_planes(dy, x_shape, name)
+    check_numbering(x_shape[2:], f"{name}: x_shape")
     indices = _winners(indices, dy, x_shape[2] * x_shape[3], name)
     if dy.size == 0:
         return zeros(x_shape, dy.dtype)
     dx = empty(x_shape, dy.dtype)
-    if not max_pool.max_pool2d_backward(dy, indices, dx, get_num_threads()):
+    if not max_pool.max_pool2d_backward(dy, indices, dx, relu, get_num_threads()):
         _refuse_outsiders(indices, x_shape[2] * x_shape[3], name)
     return dx
 
@@ -137,8 +163,6 @@ def _winners(indices: np.ndarray, dy: np.ndarray, plane: int, name: str) -> np.n
     if not isinstance(indices, np.ndarray) or indices.dtype.newbyteorder("=") not in (np.int32, np.int64):
         raise TypeError(f"{name}: indices: expects int32 or int64 from max_pool2d, got {_kind(indices)}")
     _checks.same_shape(indices, f"{name}: indices", dy.shape, "dy")
-    if plane > np.iinfo(np.int32).max:
-        raise ValueError(f"{name}: x_shape: planes of {plane} pixels are more than int32 can number")
     native = np.require(indices, indices.dtype.newbyteorder("="), ["C_CONTIGUOUS", "ALIGNED"])
     if native.dtype != np.int32:
         _refuse_outsiders(native, plane, name)  # before they are cut to 32 bits

@@ -132,7 +132,11 @@ class Layer:
 
     def remember(self, training: bool, y: np.ndarray, *values: Any) -> None:
         """Keep ``values`` for the backward pass of the output ``y``; when not training, forget all."""
-        self._saved = (y.shape, y.dtype, values) if training else None
+        self.remember_shape(training, y.shape, y.dtype, *values)
+
+    def remember_shape(self, training: bool, shape: Shape, dtype: np.dtype, *values: Any) -> None:
+        """The same for an output of this shape and dtype, which need not exist."""
+        self._saved = (shape, dtype, values) if training else None
 
     def recall(self, dy: np.ndarray) -> tuple[Any, ...]:
         """Return the remembered values, once ``dy`` is known to match the remembered output."""

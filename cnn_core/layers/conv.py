@@ -99,16 +99,14 @@ class Conv2d(WindowLayer):
     def forward_relu(self, x: np.ndarray, training: bool = False, *, relu: bool = True) -> np.ndarray:
         """`forward` and the ReLU after it in one pass over memory; `backward` is that of the convolution."""
         self.check_input(x)
-        geometry = self.stride, self.padding, self.dilation, self.groups
-        y = conv2d_relu(x, self.weight, self.bias, *geometry, relu=relu)
+        y = conv2d_relu(x, self.weight, self.bias, *self.geometry, relu=relu)
         self.remember(training, y, x)
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
         (x,) = self.recall(dy)
-        geometry = self.stride, self.padding, self.dilation, self.groups
         dx, dw, db = F.conv2d_backward(
-            dy, x, self.weight, *geometry, need_dx=need_dx, need_dbias=self.bias is not None
+            dy, x, self.weight, *self.geometry, need_dx=need_dx, need_dbias=self.bias is not None
         )
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx
@@ -130,6 +128,11 @@ class Conv2d(WindowLayer):
         if axis == 1:
             return f": {self.label} gave {self.out_channels} channels", None
         return ("", axis) if self.padding == "same" else super().explain_axis(axis, input_shape)
+
+    @property
+    def geometry(self) -> tuple[Any, ...]:
+        """The arguments of a convolution that follow weight and bias."""
+        return self.stride, self.padding, self.dilation, self.groups
 
     @property
     def pads(self) -> tuple[int, int]:

@@ -72,9 +72,8 @@ class Fused(Sequential):
         first = self.layers[0]
         relu = any(isinstance(layer, ReLU) for layer in self.layers)
         if isinstance(first, Conv2d):
-            geometry = first.stride, first.padding, first.dilation, first.groups
             pool = any(isinstance(layer, MaxPool2d) for layer in self.layers)
-            return PackedConv2d(first.weight, first.bias, *geometry, relu, pool)
+            return PackedConv2d(first.weight, first.bias, *first.geometry, relu=relu, pool=pool)
         return partial(linear_relu, weight=self.params["0.weight"], bias=self.params.get("0.bias"), relu=relu)
 
     def _convert(self, dtype: np.dtype) -> None:
@@ -133,11 +132,7 @@ def _fused(layers: list[Layer]) -> list[Layer]:
 
 
 def _halves(layer: Layer) -> bool:
-    """Whether a layer takes the maxima of 2x2 windows that do not overlap."""
-    return _is_a(layer, MaxPool2d) and (
-        (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
-        == ((2, 2), (2, 2), (0, 0), (1, 1), False)
-    )
+    return _is_a(layer, MaxPool2d) and layer.halves
 
 
 def _rewritten(layer: Layer) -> list[Layer]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from cnn_core import functional as F
 from cnn_core._checks import Pair, integer, pair
+from cnn_core.functional.pooling import max_pool2d_relu, max_pool2d_relu_backward
 from cnn_core.layers._shapes import Shape
 from cnn_core.layers._window import WindowLayer, brief
 from cnn_core.layers.base import Layer
@@ -76,19 +77,27 @@ class MaxPool2d(_Pool2d):
         self.dilation = pair(dilation, "MaxPool2d: dilation")
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self.forward_relu(x, training, relu=False)
+
+    def forward_relu(self, x: np.ndarray, training: bool = False, *, relu: bool = True) -> np.ndarray:
+        """`forward` and the ReLU after it in one pass over memory; `backward` is then that of both."""
         self.check_input(x)
-        window = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
-        if not training:
-            y = F.max_pool2d(x, *window)
-            self.remember(False, y)
-            return y
-        y, indices = F.max_pool2d(x, *window, return_indices=True)
-        self.remember(True, y, indices, x.shape)
+        y, indices = max_pool2d_relu(x, *self._window, return_indices=training, relu=relu)
+        self.remember(training, y, indices, x.shape, relu)
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> np.ndarray:
-        indices, x_shape = self.recall(dy)
-        return F.max_pool2d_backward(dy, indices, x_shape)
+        indices, x_shape, relu = self.recall(dy)
+        return max_pool2d_relu_backward(dy, indices, x_shape, relu=relu)
+
+    @property
+    def halves(self) -> bool:
+        """Whether it takes the maxima of 2x2 windows that do not overlap."""
+        return self._window == ((2, 2), (2, 2), (0, 0), (1, 1), False)
+
+    @property
+    def _window(self) -> tuple[Any, ...]:
+        return self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), "dilation": brief(self.dilation), "ceil_mode": self.ceil_mode}

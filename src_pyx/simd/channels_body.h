@@ -36,21 +36,22 @@ static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t 
     }
 }
 
-/* The way back, with `bias` added, one number for each lane; then, with `relu`, what is not above zero
-   becomes zero. */
-static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap,
-                                      const REAL *bias, int relu, ptrdiff_t n_channels, ptrdiff_t n,
-                                      ptrdiff_t plane, ptrdiff_t ahead, REAL *y)
+/* The way back; `as_is`, whatever the bits mean, or with a number added for each lane and then ReLU. */
+ALWAYS_INLINE void TYPED(lanes_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap, int as_is,
+                                          VECTOR shift, int relu, ptrdiff_t n_channels, ptrdiff_t n,
+                                          ptrdiff_t plane, ptrdiff_t ahead, REAL *y)
 {
-    const VECTOR shift = *(const UNALIGNED *)bias, zero = {0};
+    const VECTOR zero = {0};
     ptrdiff_t column = 0;
     for (ptrdiff_t p = 0; p < n; p += LANES) {
         VECTOR v[LANES];
         ptrdiff_t count = n - p < LANES ? n - p : LANES;
         UNROLLED for (int j = 0; j < LANES; j++) {
             if (j < count) {
-                v[j] = *(const UNALIGNED *)from + shift;
-                if (relu)
+                v[j] = *(const UNALIGNED *)from;
+                if (!as_is)
+                    v[j] += shift;
+                if (!as_is && relu)
                     v[j] = (VECTOR)((TYPED(mask))v[j] & ~(v[j] <= zero));
                 from += LANES;
                 if (++column == width) {
@@ -58,7 +59,7 @@ static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff
                     from += gap * LANES;
                 }
             } else {
-                v[j] = shift;
+                v[j] = zero;
             }
         }
         TYPED(transpose)(v);
@@ -72,6 +73,25 @@ static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff
                 memcpy(y + l * plane + p, &v[l], count * sizeof(REAL));
         }
     }
+}
+
+/* With `bias` added, one number for each lane, if it is not NULL; then, with `relu`, what is not above zero
+   becomes zero. */
+static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap, const REAL *bias,
+                                      int relu, ptrdiff_t n_channels, ptrdiff_t n, ptrdiff_t plane,
+                                      ptrdiff_t ahead, REAL *y)
+{
+    VECTOR shift = -(VECTOR){0}; /* adding minus zero changes nothing */
+    if (bias != NULL)
+        shift = *(const UNALIGNED *)bias;
+    TYPED(lanes_to_planes)(from, width, gap, 0, shift, relu, n_channels, n, plane, ahead, y);
+}
+
+/* Of pixels that are no REAL numbers, but as large. */
+static void TYPED(words_to_planes)(const void *from, ptrdiff_t width, ptrdiff_t gap, ptrdiff_t n_channels,
+                                   ptrdiff_t n, ptrdiff_t plane, ptrdiff_t ahead, void *y)
+{
+    TYPED(lanes_to_planes)(from, width, gap, 1, (VECTOR){0}, 0, n_channels, n, plane, ahead, y);
 }
 
 #undef LANES

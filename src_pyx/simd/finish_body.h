@@ -1,22 +1,5 @@
 /* Included by finish.h, once for float and once for double. */
 
-#define VECTOR TYPED(vector)
-#define UNALIGNED TYPED(unaligned)
-#define PICK(mask, a, b) ((VECTOR)(((mask) & (MASK)(a)) | (~(mask) & (MASK)(b))))
-
-/* The larger one; NaN wins. */
-ALWAYS_INLINE VECTOR TYPED(larger_of)(VECTOR a, VECTOR b)
-{
-    const MASK b_wins = (b > a) | (b != b);
-    return PICK(b_wins, b, a);
-}
-
-ALWAYS_INLINE VECTOR TYPED(relu_of)(VECTOR x)
-{
-    const VECTOR zero = {0};
-    return PICK(x <= zero, zero, x);
-}
-
 /* y[j] = ReLU of x[j]. */
 static void TYPED(relu_row)(const REAL *x, ptrdiff_t n, REAL *y)
 {
@@ -24,25 +7,36 @@ static void TYPED(relu_row)(const REAL *x, ptrdiff_t n, REAL *y)
         y[j] = x[j] <= 0 ? 0 : x[j];
 }
 
-/* y[j] = the largest of columns 2j and 2j + 1 of two rows, then ReLU if asked for. The last vector steps
-   back over what is done; of rows that are shorter than one, what is read beyond them is not used. */
-static void TYPED(pool_rows)(const REAL *upper, const REAL *lower, ptrdiff_t n, int relu, REAL *y)
+/* Windows too few for vectors. */
+static void TYPED(pool_few)(const rows_to_pool *rows, const REAL *x, REAL *y, int32_t *indices)
 {
-    for (ptrdiff_t begin = 0; begin < n; begin += LANES) {
-        const ptrdiff_t j = begin + LANES <= n || n < LANES ? begin : n - LANES;
-        const UNALIGNED *above = (const UNALIGNED *)(upper + 2 * j), *below = (const UNALIGNED *)(lower + 2 * j);
-        const VECTOR left = TYPED(larger_of)(above[0], below[0]), right = TYPED(larger_of)(above[1], below[1]);
-        VECTOR best = TYPED(larger_of)(SHUFFLE(left, right, JOIN(EVEN_, LANES)),
-                                       SHUFFLE(left, right, JOIN(ODD_, LANES)));
-        if (relu)
-            best = TYPED(relu_of)(best);
-        if (n >= LANES)
-            *(UNALIGNED *)(y + j) = best;
-        else
-            copy_row(y, &best, n * sizeof(REAL));
+    const ptrdiff_t pitch = rows->pitch, w = rows->w, ow = w / 2;
+    for (ptrdiff_t i = 0; i < rows->n_rows * ow; i++) {
+        const ptrdiff_t row = 2 * (i / ow), column = 2 * (i % ow);
+        const REAL *window = x + row * pitch + column;
+        ptrdiff_t down = 0, right = 0;
+        for (ptrdiff_t k = 1; k < 4; k++) {
+            const REAL tap = window[k / 2 * pitch + k % 2];
+            if (tap > window[down * pitch + right] || tap != tap) {
+                down = k / 2;
+                right = k % 2;
+            }
+        }
+        const REAL best = window[down * pitch + right];
+        const int nobody = rows->relu && best <= 0;
+        y[i] = nobody ? 0 : best;
+        if (indices != NULL)
+            indices[i] = nobody ? -1 : (int32_t)(rows->first + (row + down) * w + column + right);
     }
 }
 
-#undef VECTOR
-#undef UNALIGNED
-#undef PICK
+/* The largest of each 2x2 window of the rows, then ReLU if asked for; unless `indices` is NULL, also where in the
+   plane it was, or minus one where ReLU gives zero. NaN wins, of equals the first. */
+static void TYPED(pool_rows)(const rows_to_pool *rows, const REAL *x, REAL *y, int32_t *indices)
+{
+    const ptrdiff_t ow = rows->w / 2;
+    if (ow < LEAST || rows->n_rows < rows_at_a_time(ow, LEAST))
+        TYPED(pool_few)(rows, x, y, indices);
+    else
+        BY_ROWS(TYPED(pool_rows), ow, LEAST, rows, x, y, indices);
+}

@@ -14,6 +14,7 @@ typedef struct {
     void *y;
     int32_t *indices; /* NULL if nobody asks for them */
     ptrdiff_t n_planes, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw;
+    int relu; /* follows; where it gives zero, the index becomes minus one */
 } max_pooling;
 
 typedef struct {
@@ -21,7 +22,8 @@ typedef struct {
     const int32_t *indices;
     void *dx;
     ptrdiff_t h, w, oh, ow;
-    int wrong; /* atomic: set to 1 if an index is not in its plane */
+    int relu;  /* followed: indices may be minus one */
+    int wrong; /* atomic: set to 1 if another index is not in its plane */
 } max_unpooling;
 
 /* a / b rounded up, 0 if a is negative. */

@@ -77,6 +77,11 @@ ALWAYS_INLINE void NAME(pool_windows)(const max_pooling *job, ptrdiff_t plane, p
     REAL *y = (REAL *)job->y + (plane * job->oh + oy) * job->ow + ox;
     int32_t *indices = job->indices + (plane * job->oh + oy) * job->ow + ox;
     winner += iota * (INTEGER)sw;
+    if (job->relu) {
+        const INTEGERS nobody = best <= 0;
+        best = (VECTOR)((INTEGERS)best & ~nobody);
+        winner |= nobody;
+    }
     if (n == LANES) {
         STORE(y, best);
         if (indexed)

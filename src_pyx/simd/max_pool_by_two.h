@@ -4,24 +4,7 @@
 
 #include "segments_body.h"
 
-/* Where b wins over a that comes before it: the larger value, NaN always, an equal value never. */
-#define BEATS(b, a) (((b) > (a)) | ((b) != (b)))
-
-/* SEGMENT windows of 2x2 each of rows oy, ..., oy + ROWS - 1. */
-ALWAYS_INLINE void NAME(pool_2x2)(const REAL *x, ptrdiff_t w, ptrdiff_t here, REAL *y, int32_t *indices,
-                                  ptrdiff_t ow, INTEGERS place, int indexed)
-{
-    VECTOR taps[4];
-    NAME(load_pairs)(x, 2 * w, &taps[0], &taps[1]);
-    NAME(load_pairs)(x + w, 2 * w, &taps[2], &taps[3]);
-    const INTEGERS above = BEATS(taps[1], taps[0]), below = BEATS(taps[3], taps[2]);
-    const VECTOR upper = SELECT(above, taps[1], taps[0]), lower = SELECT(below, taps[3], taps[2]);
-    const INTEGERS down = BEATS(lower, upper);
-    NAME(store)(y, ow, SELECT(down, lower, upper));
-    if (indexed) /* a mask is minus one where it holds */
-        NAME(store_int32)(indices, ow,
-                          place + (INTEGER)here - (INTEGERS)SELECT(down, below - (INTEGER)w, above));
-}
+#include "pool_2x2.h"
 
 #define COMPETE(value, allowed, here)                                                             \
     do {                                                                                          \
@@ -33,7 +16,8 @@ ALWAYS_INLINE void NAME(pool_2x2)(const REAL *x, ptrdiff_t w, ptrdiff_t here, RE
 /* The same of 3x3 windows; at_edge, some may begin or end in the padding. */
 ALWAYS_INLINE void NAME(pool_3x3)(const REAL *x, ptrdiff_t h, ptrdiff_t w, ptrdiff_t top, ptrdiff_t left,
                                   REAL *y, int32_t *indices, ptrdiff_t ow, INTEGERS row_of,
-                                  INTEGERS column_of, INTEGERS place, int at_edge, int indexed)
+                                  INTEGERS column_of, INTEGERS place, INTEGERS relu, int at_edge,
+                                  int indexed)
 {
     const INTEGERS all = (INTEGERS){0} - 1;
     INTEGERS rows[3] = {all, all, all}, columns[3] = {all, all, all};
@@ -56,9 +40,10 @@ ALWAYS_INLINE void NAME(pool_3x3)(const REAL *x, ptrdiff_t h, ptrdiff_t w, ptrdi
         COMPETE(taps[1], rows[ky], here + 1);
         COMPETE(taps[2], rows[ky] & columns[2], here + 2);
     }
-    NAME(store)(y, ow, best);
+    const INTEGERS none = relu & (best <= 0);
+    NAME(store)(y, ow, (VECTOR)((INTEGERS)best & ~none));
     if (indexed)
-        NAME(store_int32)(indices, ow, winner + place);
+        NAME(store_int32)(indices, ow, (winner + place) | none);
 }
 
 /* The rows first <= oy < last of one plane, at least ROWS of them. */
@@ -66,7 +51,7 @@ ALWAYS_INLINE void NAME(pool_plane)(const max_pooling *job, ptrdiff_t plane, ptr
                                     int kernel, int indexed)
 {
     const INTEGERS row_of = NAME(places)(2, 0), column_of = NAME(places)(0, 2);
-    const INTEGERS place = NAME(places)(2 * job->w, 2);
+    const INTEGERS place = NAME(places)(2 * job->w, 2), relu = (INTEGERS){0} - (INTEGER)job->relu;
     const ptrdiff_t h = job->h, w = job->w, oh = job->oh, ow = job->ow;
     const REAL *x = (const REAL *)job->x + plane * h * w;
     REAL *y = (REAL *)job->y + plane * oh * ow;
@@ -77,13 +62,13 @@ ALWAYS_INLINE void NAME(pool_plane)(const max_pooling *job, ptrdiff_t plane, ptr
             const ptrdiff_t ox = smaller(left, ow - SEGMENT), to = oy * ow + ox, from = 2 * (oy * w + ox);
             const int at_edge = oy == 0 || ox == 0 || oy + ROWS > h / 2 || ox + SEGMENT > w / 2;
             if (kernel == 2)
-                NAME(pool_2x2)(x + from, w, from, y + to, indices + to, ow, place, indexed);
+                NAME(pool_2x2)(x + from, w, w, from, y + to, indices + to, ow, place, relu, indexed);
             else if (at_edge)
                 NAME(pool_3x3)(x + from - w - 1, h, w, 2 * oy - 1, 2 * ox - 1, y + to, indices + to, ow,
-                               row_of, column_of, place, 1, indexed);
+                               row_of, column_of, place, relu, 1, indexed);
             else
                 NAME(pool_3x3)(x + from - w - 1, h, w, 2 * oy - 1, 2 * ox - 1, y + to, indices + to, ow,
-                               row_of, column_of, place, 0, indexed);
+                               row_of, column_of, place, relu, 0, indexed);
         }
     }
 }
@@ -128,14 +113,14 @@ static void NAME(max_pool_by_two)(const max_pooling *job, ptrdiff_t first, ptrdi
 
 /* Backward, the 2x2 pixels of SEGMENT windows of ROWS rows. Returns where an index is not in its window. */
 ALWAYS_INLINE INTEGERS NAME(unpool_2x2)(const REAL *dy, const int32_t *indices, ptrdiff_t ow, REAL *dx,
-                                        ptrdiff_t w, ptrdiff_t base, const INTEGERS place[4])
+                                        ptrdiff_t w, ptrdiff_t base, const INTEGERS place[4], INTEGERS relu)
 {
     const VECTOR g = NAME(load)(dy, ow);
-    const INTEGERS index = NAME(load_int32)(indices, ow) - (INTEGER)base;
+    const INTEGERS of_plane = NAME(load_int32)(indices, ow), index = of_plane - (INTEGER)base;
     const INTEGERS at[4] = {index == place[0], index == place[1], index == place[2], index == place[3]};
     NAME(store_pairs)(dx, 2 * w, IF(at[0], g), IF(at[1], g));
     NAME(store_pairs)(dx + w, 2 * w, IF(at[2], g), IF(at[3], g));
-    return ~(at[0] | at[1] | at[2] | at[3]);
+    return ~(at[0] | at[1] | at[2] | at[3] | (relu & (of_plane == -1)));
 }
 
 /* Fills one plane of dx, each pixel once; returns 0 if it was in vain, as some index is not in its window. */
@@ -147,19 +132,20 @@ ALWAYS_INLINE int NAME(unpool_plane)(const max_unpooling *job, ptrdiff_t plane)
     REAL *dx = (REAL *)job->dx + plane * job->h * w;
     const INTEGERS first = NAME(places)(2 * w, 2);
     const INTEGERS place[4] = {first, first + 1, first + (INTEGER)w, first + (INTEGER)(w + 1)};
+    const INTEGERS relu = (INTEGERS){0} - (INTEGER)job->relu;
     INTEGERS outside = {0};
     for (ptrdiff_t begin = 0; begin < oh; begin += ROWS) {
         const ptrdiff_t oy = smaller(begin, oh - ROWS);
         for (ptrdiff_t left = 0; left < ow; left += SEGMENT) {
             const ptrdiff_t ox = smaller(left, ow - SEGMENT), from = oy * ow + ox, base = 2 * (oy * w + ox);
-            outside |= NAME(unpool_2x2)(dy + from, indices + from, ow, dx + base, w, base, place);
+            outside |= NAME(unpool_2x2)(dy + from, indices + from, ow, dx + base, w, base, place, relu);
         }
         /* the indices of other windows show in the first rows, as a rule */
         if ((begin == 0 || begin + ROWS >= oh) && NAME(any)(outside))
             return 0;
     }
-    for (ptrdiff_t y = 0; w > 2 * ow && y < 2 * oh; y++)
-        dx[y * w + w - 1] = 0;
+    for (ptrdiff_t row = 0; w > 2 * ow && row < 2 * oh; row++)
+        dx[row * w + w - 1] = 0;
     if (job->h > 2 * oh)
         memset(dx + 2 * oh * w, 0, w * sizeof(REAL));
     return 1;

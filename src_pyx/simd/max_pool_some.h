@@ -30,13 +30,15 @@ static void TYPED(max_unpool_some)(max_unpooling *job, ptrdiff_t first, ptrdiff_
         REAL *dx = (REAL *)job->dx + plane * in_plane;
         uint32_t largest = 0; /* as unsigned numbers, negative ones are the largest */
         for (ptrdiff_t i = 0; i < out_plane; i++)
-            largest = (uint32_t)indices[i] > largest ? (uint32_t)indices[i] : largest;
+            if (!(job->relu && indices[i] == -1))
+                largest = (uint32_t)indices[i] > largest ? (uint32_t)indices[i] : largest;
         if (largest >= in_plane) {
             __atomic_store_n(&job->wrong, 1, __ATOMIC_RELAXED);
             continue;
         }
         memset(dx, 0, in_plane * sizeof(REAL));
         for (ptrdiff_t i = 0; i < out_plane; i++)
-            dx[indices[i]] += dy[i];
+            if (indices[i] >= 0)
+                dx[indices[i]] += dy[i];
     }
 }

@@ -142,20 +142,33 @@ static void winograd_output(const float *m, ptrdiff_t m_stride, ptrdiff_t n_tile
     }
 }
 
-/* The maxima of 2x2 windows, in place: pixels (4, 4 * n_tiles) to (2, 2 * n_tiles). NaN wins. */
-static void winograd_pool(float *pixels, ptrdiff_t n_tiles)
+/* The maxima of 2x2 windows after `bias` is added, in place: pixels (4, 4 * n_tiles) to (2, 2 * n_tiles). The
+   first of equals wins, NaN over all. `winners`, shaped as the result, becomes where they were: `here` is the
+   index of the first pixel in its plane, `width` pixels wide. With `relu`, what is not above zero becomes zero
+   and has no winner: minus one. */
+static void winograd_pool(float *pixels, ptrdiff_t n_tiles, const float *bias, int relu, ptrdiff_t here,
+                          ptrdiff_t width, int32_t *winners)
 {
+    const vector_f32 shift = LOAD(bias, 0);
+    const mask_f32 asked = (mask_f32){0} - relu;
     for (ptrdiff_t i = 0; i < 2; i++)
         for (ptrdiff_t j = 0; j < 2 * n_tiles; j++) {
             const float *from = pixels + (2 * i * 4 * n_tiles + 2 * j) * CHANNEL_LANES;
-            const vector_f32 window[4] = {LOAD(from, 0), LOAD(from, 1), LOAD(from, 4 * n_tiles),
-                                          LOAD(from, 4 * n_tiles + 1)};
+            const vector_f32 window[4] = {LOAD(from, 0) + shift, LOAD(from, 1) + shift,
+                                          LOAD(from, 4 * n_tiles) + shift, LOAD(from, 4 * n_tiles + 1) + shift};
+            const int32_t place = (int32_t)(here + 2 * i * width + 2 * j);
+            const int32_t places[4] = {place, place + 1, (int32_t)(place + width), (int32_t)(place + width + 1)};
             vector_f32 best = window[0];
+            mask_f32 winner = (mask_f32){0} + places[0];
             UNROLLED for (int k = 1; k < 4; k++) {
                 mask_f32 wins = (window[k] > best) | (window[k] != window[k]);
                 best = (vector_f32)(((mask_f32)window[k] & wins) | ((mask_f32)best & ~wins));
+                winner = (places[k] & wins) | (winner & ~wins);
             }
-            AT(pixels, i * 2 * n_tiles + j) = best;
+            const mask_f32 none = asked & (best <= 0);
+            winner |= none;
+            AT(pixels, i * 2 * n_tiles + j) = (vector_f32)((mask_f32)best & ~none);
+            memcpy(winners + (i * 2 * n_tiles + j) * CHANNEL_LANES, &winner, sizeof winner);
         }
 }
 
