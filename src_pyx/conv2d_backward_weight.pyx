@@ -7,11 +7,15 @@ adds to the sums of all taps, reading the padded image as it lies. Where a group
 fill a vector (depthwise convolution), dy keeps its planes, with zeros in the columns that those of the
 input (convolution.pxd) have beyond the output's, and ``dot_product`` (simd/tiles.h) adds over pixels.
 
+With ``indices``, dy is the gradient after 2x2 max pooling and the ReLU that may follow it, and stands for the
+one before, (N, F, OH, OW), which is made in the cache, a band at a time.
+
 Bands are added up in shards that depend on the shapes alone, and the shards in their order.
 
 Contract as in conv2d.pyx. Every element of the outputs is written.
 """
 
+from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
@@ -22,6 +26,7 @@ from filters cimport (
     fills_lanes,
     lanes_of,
     planes_to_channels,
+    pooled_to_channels,
     taps_product,
 )
 from tiles cimport dot_product
@@ -37,6 +42,7 @@ cdef struct Job:
     Shape s
     const void *x
     const void *dy
+    const int32_t *indices              # of dy, or NULL
     void *dweight
     void *partial                       # (n_shards, F, K), filters side by side (n_shards, groups, K, lanes)
     Py_ssize_t partial_numbers          # of one shard
@@ -54,13 +60,27 @@ cdef struct Job:
     Py_ssize_t n_pixels                 # of one unit, those between the rows included
 
 
-# dy's rows first ... first + band_rows at the planes' width, with zeros between: (F, n_pixels).
-cdef void _at_width(const Job *job, const real *dy, Py_ssize_t first, real *to) noexcept nogil:
+# One row of a plane of dy from the one after pooling: each number at its index, if that is in the row.
+cdef inline void _pooled_row(const Job *job, Py_ssize_t plane, Py_ssize_t row, real *to) noexcept nogil:
+    cdef Py_ssize_t OW = job.s.OW, oh = job.s.OH // 2, ow = OW // 2, i, place
+    memset(to, 0, OW * sizeof(real))
+    if row < 2 * oh:                    # an odd last one is in no window
+        for i in range((plane * oh + row // 2) * ow, (plane * oh + row // 2 + 1) * ow):
+            place = job.indices[i] - row * OW
+            if 0 <= place < OW:
+                to[place] = (<const real *> job.dy)[i] + 0
+
+
+# Image n's rows first ... first + band_rows of dy at the planes' width, with zeros between: (F, n_pixels).
+cdef void _at_width(const Job *job, Py_ssize_t n, Py_ssize_t first, real *to) noexcept nogil:
     cdef const Shape *s = &job.s
+    cdef const real *dy = <const real *> job.dy
     cdef Py_ssize_t f, i, j
-    for f in range(s.F):
+    for f in range(n * s.F, (n + 1) * s.F):
         for i in range(job.band_rows):
-            if first + i < s.OH:
+            if first + i < s.OH and job.indices:
+                _pooled_row(job, f, first + i, to)
+            elif first + i < s.OH:
                 memcpy(to, dy + (f * s.OH + first + i) * s.OW, s.OW * sizeof(real))
             else:
                 for j in range(s.OW):
@@ -97,7 +117,8 @@ cdef inline void _add_filters_side_by_side(
     cdef Py_ssize_t n = unit // job.n_bands, row = unit % job.n_bands * job.band_rows
     cdef Py_ssize_t n_rows = min(job.band_rows, s.OH - row), block = n_rows * s.OW * lanes
     cdef const real *planes = <const real *> job.x + n * s.C * s.H * s.W
-    cdef const real *dy = <const real *> job.dy + (n * s.F * s.OH + row) * s.OW
+    cdef Py_ssize_t plane = (s.OH // 2) * (s.OW // 2) if job.indices else s.OH * s.OW, first
+    cdef const real *dy = <const real *> job.dy
     cdef real *dy_lanes = scratch + job.planes_numbers
     if job.planes_numbers:
         copy_planes(&job.padded, planes, row * s.sh, job.padded_rows, job.width, scratch)
@@ -106,10 +127,17 @@ cdef inline void _add_filters_side_by_side(
         planes += row * s.sh * s.W
     for g in range(s.groups):
         for b in range(job.n_blocks):
-            planes_to_channels(
-                dy + (g * group_F + b * lanes) * s.OH * s.OW, s.OH * s.OW, group_F - b * lanes,
-                n_rows * s.OW, s.OW, 0, s.F * s.OH * s.OW, dy_lanes + b * block,
-            )
+            first = (n * s.F + g * group_F + b * lanes) * plane
+            if job.indices:
+                pooled_to_channels(
+                    dy + first, job.indices + first, s.N * s.F * plane - first, s.OH, s.OW,
+                    group_F - b * lanes, row, n_rows, s.OW, s.F * plane, dy_lanes + b * block,
+                )
+            else:
+                planes_to_channels(
+                    dy + first + row * s.OW, plane, group_F - b * lanes, n_rows * s.OW, s.OW, 0,
+                    s.F * plane, dy_lanes + b * block,
+                )
         taps_product(
             planes + g * job.group_planes, s.sh * job.width, s.sw, job.offset, job.K,
             <const real *> dy_lanes, block, n_rows, s.OW, job.n_blocks,
@@ -130,7 +158,7 @@ cdef inline void _add_pixels_side_by_side(
             s, <const real *> job.x + n * s.C * s.H * s.W, row, job.band_rows, job.width,
             planes + u * job.planes_numbers,
         )
-        _at_width(job, <const real *> job.dy + n * s.F * s.OH * s.OW, row, wide + u * s.F * job.n_pixels)
+        _at_width(job, n, row, wide + u * s.F * job.n_pixels)
     for g in range(s.groups):
         dot_product(
             wide + g * group_F * job.n_pixels, job.n_pixels, planes + g * job.group_planes, job.offset,
@@ -163,7 +191,8 @@ cdef void _lanes_to_weight(const Job *job, const real *total, const real *no_bia
 
 
 def conv2d_backward_weight(
-    const real[:, :, :, ::1] dy,        # IN   (N, F, OH, OW)
+    const real[:, :, :, ::1] dy,        # IN   (N, F, OH, OW); (N, F, OH // 2, OW // 2) with indices
+    const int32_t[:, :, :, ::1] indices,    # IN   of max_pool2d or minus one: dy is its gradient; or None
     const real[:, :, :, ::1] x,         # IN   (N, C, H, W)
     real[:, :, :, ::1] dweight,         # OUT  (F, C / groups, KH, KW)
     Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t ph, Py_ssize_t pw, Py_ssize_t dh, Py_ssize_t dw,
@@ -175,10 +204,12 @@ def conv2d_backward_weight(
     cdef Py_ssize_t lanes = lanes_of(sizeof(real)), unit_numbers
     cdef real[16] no_bias
     s.N, s.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    s.F, s.OH, s.OW = dy.shape[1], dy.shape[2], dy.shape[3]
     s.KH, s.KW, s.sh, s.sw, s.ph, s.pw = dweight.shape[2], dweight.shape[3], sh, sw, ph, pw
-    s.dh, s.dw, s.groups = dh, dw, groups
+    s.F, s.dh, s.dw, s.groups = dy.shape[1], dh, dw, groups
+    s.OH = (s.H + 2 * ph - dh * (s.KH - 1) - 1) // sh + 1
+    s.OW = (s.W + 2 * pw - dw * (s.KW - 1) - 1) // sw + 1
     job.x, job.dy, job.dweight = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0]
+    job.indices = &indices[0, 0, 0, 0] if indices is not None else NULL
     job.K = dweight.shape[1] * s.KH * s.KW
     job.n_blocks = 0
     if fills_lanes(s.F // groups, sizeof(real)):
@@ -243,28 +274,52 @@ def conv2d_backward_weight(
 
 cdef struct BiasJob:
     const void *dy
+    const int32_t *indices              # of dy, or NULL
     void *dbias
-    Py_ssize_t N, F, n_pixels
+    Py_ssize_t N, F
+    Py_ssize_t plane                    # numbers in a plane of dy
+    Py_ssize_t n_pixels                 # in the plane that it stands for
 
 
 cdef void _bias_filters(const BiasJob *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t n, f
+    cdef const real *dy
+    cdef const int32_t *indices
+    cdef real *plane = scratch + 16     # what is at minus one lands before it: no branch to guess wrongly
+    cdef Py_ssize_t n, f, i
     cdef double total
     for f in range(first, last):
         total = 0
         for n in range(job.N):
-            total += sum_of(<const real *> job.dy + (n * job.F + f) * job.n_pixels, job.n_pixels)
+            dy = <const real *> job.dy + (n * job.F + f) * job.plane
+            if job.indices:             # the sum is of the same numbers in the same order
+                indices = job.indices + (n * job.F + f) * job.plane
+                memset(plane, 0, job.n_pixels * sizeof(real))
+                for i in range(job.plane):
+                    plane[indices[i]] = dy[i]
+                dy = plane
+            total += sum_of(dy, job.n_pixels)
         (<real *> job.dbias)[f] = <real> total
 
 
 def conv2d_backward_bias(
-    const real[:, :, :, ::1] dy,        # IN   (N, F, OH, OW)
+    const real[:, :, :, ::1] dy,        # IN   (N, F, OH, OW); (N, F, OH // 2, OW // 2) with indices
+    const int32_t[:, :, :, ::1] indices,    # IN   of max_pool2d or minus one: dy is its gradient; or None
     real[::1] dbias,                    # OUT  (F,)
-    int n_threads,
+    Py_ssize_t OH, Py_ssize_t OW, int n_threads,
 ):
     """Fill ``dbias`` with the sums of ``dy`` over images and pixels; filters are shared among threads."""
     cdef BiasJob job = BiasJob(
-        &dy[0, 0, 0, 0], &dbias[0], dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3]
+        &dy[0, 0, 0, 0], NULL, &dbias[0], dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3], OH * OW
     )
+    cdef size_t worker_bytes = 0
+    cdef void *scratch = NULL
+    if indices is not None:
+        job.indices = &indices[0, 0, 0, 0]
+        worker_bytes = (16 + (job.n_pixels + 15) // 16 * 16) * sizeof(real)
+        scratch = allocate(n_threads * worker_bytes)
+        if scratch is NULL:
+            raise MemoryError("conv2d_backward: no memory for its working buffers")
     with nogil:
-        parallel_for(<task> &_bias_filters[real], &job, job.F, 1, NULL, 0, n_threads)
+        parallel_for(<task> &_bias_filters[real], &job, job.F, 1, scratch, worker_bytes, n_threads)
+        if scratch:
+            release(scratch)

@@ -1,5 +1,7 @@
 """Filters side by side: simd/channels.h, pixels.h and taps.h for the fused type ``real``."""
 
+from libc.stdint cimport int32_t
+
 from cnn_core.kernel_api cimport real
 
 cdef extern from "taps.h" nogil:
@@ -11,6 +13,16 @@ cdef extern from "taps.h" nogil:
     void planes_to_channels_f64(
         const double *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
         Py_ssize_t gap, Py_ssize_t ahead, double *to,
+    ) noexcept
+    void pooled_to_channels_f32(
+        const float *x, const int32_t *indices, Py_ssize_t n_numbers, Py_ssize_t h, Py_ssize_t w,
+        Py_ssize_t n_channels, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t pitch, Py_ssize_t ahead,
+        float *to,
+    ) noexcept
+    void pooled_to_channels_f64(
+        const double *x, const int32_t *indices, Py_ssize_t n_numbers, Py_ssize_t h, Py_ssize_t w,
+        Py_ssize_t n_channels, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t pitch, Py_ssize_t ahead,
+        double *to,
     ) noexcept
     void channels_to_planes_f32(
         const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
@@ -66,6 +78,16 @@ cdef inline void planes_to_channels(
         planes_to_channels_f32(x, plane, n_channels, n, width, gap, ahead, to)
     else:
         planes_to_channels_f64(x, plane, n_channels, n, width, gap, ahead, to)
+
+
+cdef inline void pooled_to_channels(
+    const real *x, const int32_t *indices, Py_ssize_t n_numbers, Py_ssize_t h, Py_ssize_t w,
+    Py_ssize_t n_channels, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t pitch, Py_ssize_t ahead, real *to,
+) noexcept nogil:
+    if real is float:
+        pooled_to_channels_f32(x, indices, n_numbers, h, w, n_channels, first, n_rows, pitch, ahead, to)
+    else:
+        pooled_to_channels_f64(x, indices, n_numbers, h, w, n_channels, first, n_rows, pitch, ahead, to)
 
 
 cdef inline void channels_to_planes(

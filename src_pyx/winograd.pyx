@@ -21,6 +21,7 @@ from libc.string cimport memcpy, memset
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, release, task
 from winograd_tiles cimport (
     CHANNEL_LANES,
+    Images,
     SMALL_ROWS,
     Tiles,
     blocks_of,
@@ -44,7 +45,7 @@ cdef enum:
 
 cdef struct Job:
     Tiles tiles
-    const float *x                      # (N, C, H, W): input, or the gradient that comes back
+    Images x                            # input, or the gradient that comes back
     float *y                            # (N, F, OH, OW)
     bint relu, pool
     int32_t *indices                    # of the winners of pooling, or NULL
@@ -67,7 +68,7 @@ cdef void _items(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scratc
         chunk, share = item // job.shares, item % job.shares
         for b in range(blocks_of(job.C)):
             transform_input(
-                s, job.x, job.C, b * CHANNEL_LANES, chunk, pixels, V + b * block, job.V_part
+                s, &job.x, b * CHANNEL_LANES, chunk, pixels, V + b * block, job.V_part
             )
         first = share * blocks_of(job.F) // job.shares
         last = (share + 1) * blocks_of(job.F) // job.shares
@@ -91,7 +92,8 @@ cdef inline Py_ssize_t _blocks_at_once() noexcept nogil:
 
 
 def winograd(
-    const float[:, :, :, ::1] x,        # IN   (N, C, H, W)
+    const float[:, :, :, ::1] x,        # IN   (N, C, H, W); (N, C, H // 2, W // 2) with x_indices
+    const int32_t[:, :, :, ::1] x_indices,  # IN   of max_pool2d or minus one: x is its gradient; or None
     const float[::1] packed,            # IN   by pack_winograd
     const float[::1] bias,              # IN   (F,), or None
     float[:, :, :, ::1] y,              # OUT  (N, F, OH, OW); (N, F, OH // 2, OW // 2) with pool
@@ -101,9 +103,14 @@ def winograd(
     """Fill ``y``; chunks of tiles are shared among threads, and filters where tiles are few."""
     cdef Job job
     cdef Tiles *s = &job.tiles
-    job.x, job.U, job.y, job.relu, job.pool = &x[0, 0, 0, 0], &packed[0], &y[0, 0, 0, 0], relu, pool
+    job.U, job.y, job.relu, job.pool = &packed[0], &y[0, 0, 0, 0], relu, pool
     job.indices = &indices[0, 0, 0, 0] if indices is not None else NULL
     s.N, job.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
+    if x_indices is not None:
+        s.H, s.W = y.shape[2] + 2 - 2 * ph, y.shape[3] + 2 - 2 * pw
+    job.x = Images(&x[0, 0, 0, 0], NULL, s.N, job.C, s.H, s.W)
+    if x_indices is not None:
+        job.x.indices = &x_indices[0, 0, 0, 0]
     job.F, s.OH, s.OW, s.ph, s.pw = y.shape[1], s.H + 2 * ph - 2, s.W + 2 * pw - 2, ph, pw
     if pool:                            # an odd last row is in no window
         s.OH -= s.OH % 2

@@ -10,11 +10,13 @@ M += D^T V (simd/winograd.h).
 Contract as in winograd.pyx. Every element of ``dweight`` is written.
 """
 
+from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, release, task
 from winograd_tiles cimport (
     CHANNEL_LANES,
+    Images,
     Tiles,
     blocks_of,
     cut_into_chunks,
@@ -36,8 +38,7 @@ cdef enum:
 
 cdef struct Job:
     Tiles tiles
-    const float *x                      # (N, C, H, W)
-    const float *dy                     # (N, F, OH, OW)
+    Images x, dy
     float *dweight                      # (F, C, 3, 3)
     float *M                            # (shards, blocks of filters, of channels, 36, filters, channels)
     Py_ssize_t C, F
@@ -68,11 +69,11 @@ cdef void _items(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scratc
             n_tiles = min(s.chunk_rows, s.N * s.down - chunk * s.chunk_rows) * s.across
             for b in range(c_lanes):
                 transform_input(
-                    s, job.x, job.C, c + b * CHANNEL_LANES, chunk, pixels, V + b * block, job.V_part
+                    s, &job.x, c + b * CHANNEL_LANES, chunk, pixels, V + b * block, job.V_part
                 )
             for b in range(f_lanes):
                 transform_gradient(
-                    s, job.dy, job.F, f + b * CHANNEL_LANES, chunk, pixels, D + b * block, job.D_part
+                    s, &job.dy, f + b * CHANNEL_LANES, chunk, pixels, D + b * block, job.D_part
                 )
             for xi in range(36):
                 winograd_weight_product(
@@ -107,7 +108,8 @@ cdef void _filters(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scra
 
 
 def winograd_backward_weight(
-    const float[:, :, :, ::1] dy,       # IN   (N, F, OH, OW)
+    const float[:, :, :, ::1] dy,       # IN   (N, F, OH, OW); (N, F, OH // 2, OW // 2) with indices
+    const int32_t[:, :, :, ::1] indices,    # IN   of max_pool2d or minus one: dy is its gradient; or None
     const float[:, :, :, ::1] x,        # IN   (N, C, H, W)
     float[:, :, :, ::1] dweight,        # OUT  (F, C, 3, 3)
     Py_ssize_t ph, Py_ssize_t pw, int n_threads,
@@ -115,9 +117,13 @@ def winograd_backward_weight(
     """Fill ``dweight``; blocks of it, and shards of the tiles, are shared among threads."""
     cdef Job job
     cdef Tiles *s = &job.tiles
-    job.x, job.dy, job.dweight = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0]
     s.N, job.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
-    job.F, s.OH, s.OW, s.ph, s.pw = dy.shape[1], dy.shape[2], dy.shape[3], ph, pw
+    job.F, s.OH, s.OW, s.ph, s.pw = dy.shape[1], s.H + 2 * ph - 2, s.W + 2 * pw - 2, ph, pw
+    job.dweight = &dweight[0, 0, 0, 0]
+    job.x = Images(&x[0, 0, 0, 0], NULL, s.N, job.C, s.H, s.W)
+    job.dy = Images(&dy[0, 0, 0, 0], NULL, s.N, job.F, s.OH, s.OW)
+    if indices is not None:
+        job.dy.indices = &indices[0, 0, 0, 0]
     job.c_blocks, job.f_blocks = (job.C - 1) // BLOCK + 1, (job.F - 1) // BLOCK + 1
 
     cdef Py_ssize_t c_lanes = blocks_of(min(BLOCK, job.C)), f_lanes = blocks_of(min(BLOCK, job.F))

@@ -17,6 +17,11 @@ cdef extern from "winograd.h" nogil:
         const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
         Py_ssize_t gap, Py_ssize_t ahead, float *to,
     ) noexcept
+    void pooled_to_channels "pooled_to_channels_f32"(
+        const float *x, const int32_t *indices, Py_ssize_t n_numbers, Py_ssize_t h, Py_ssize_t w,
+        Py_ssize_t n_channels, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t pitch, Py_ssize_t ahead,
+        float *to,
+    ) noexcept
     void channels_to_planes "channels_to_planes_f32"(
         const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
         Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
@@ -87,61 +92,72 @@ cdef inline Py_ssize_t rows_of_chunk(const Tiles *s, Py_ssize_t chunk) noexcept 
     return min(s.chunk_rows, s.N * s.down - chunk * s.chunk_rows)
 
 
-# Rows h ... h + n_rows of an image's block of channels: (n_rows, width, lane), zero outside the image.
-# What is right and left of the image is not touched. The same rows of the next image, `image` numbers on,
-# will be wanted next.
+# Images (N, C, H, W); with `indices`, gradients after 2x2 max pooling, (N, C, H // 2, W // 2), that stand for
+# those before it.
+cdef struct Images:
+    const float *x
+    const int32_t *indices              # or NULL
+    Py_ssize_t N, C, H, W
+
+
+# Rows h ... h + n_rows of the block of channels of image n from c on: (n_rows, width, lane), zero outside the
+# image. What is right and left of the image is not touched. The same rows of the next image will be wanted
+# next.
 cdef inline void _load_rows(
-    const float *x, Py_ssize_t n_channels, Py_ssize_t H, Py_ssize_t W, Py_ssize_t h, Py_ssize_t n_rows,
-    Py_ssize_t width, Py_ssize_t image, float *pixels,
+    const Images *images, Py_ssize_t n, Py_ssize_t c, Py_ssize_t h, Py_ssize_t n_rows, Py_ssize_t width,
+    float *pixels,
 ) noexcept nogil:
-    cdef Py_ssize_t first = min(max(0, -h), n_rows), last = max(first, min(n_rows, H - h)), i
+    cdef Py_ssize_t C = images.C, H = images.H, W = images.W, plane, i
+    cdef Py_ssize_t first = min(max(0, -h), n_rows), last = max(first, min(n_rows, H - h))
     for i in range(n_rows):
         if i < first or i >= last:
             memset(pixels + i * width * CHANNEL_LANES, 0, W * CHANNEL_LANES * sizeof(float))
-    if last > first:
+    if last <= first:
+        return
+    pixels += first * width * CHANNEL_LANES
+    if images.indices:
+        plane = (H // 2) * (W // 2)
+        i = (n * C + c) * plane
+        pooled_to_channels(
+            images.x + i, images.indices + i, images.N * C * plane - i, H, W, C - c, h + first, last - first,
+            width, C * plane, pixels,
+        )
+    else:
         planes_to_channels(
-            x + (h + first) * W, H * W, n_channels, (last - first) * W, W, width - W, image,
-            pixels + first * width * CHANNEL_LANES,
+            images.x + ((n * C + c) * H + h + first) * W, H * W, C - c, (last - first) * W, W, width - W,
+            C * H * W, pixels,
         )
 
 
-# V = B^T d B of a chunk, for up to LANES channels of x (N, C, H, W) from channel c on.
+# V = B^T d B of a chunk, for up to LANES channels of x from channel c on.
 cdef inline void transform_input(
-    const Tiles *s, const float *x, Py_ssize_t C, Py_ssize_t c, Py_ssize_t chunk, float *pixels, float *v,
+    const Tiles *s, const Images *x, Py_ssize_t c, Py_ssize_t chunk, float *pixels, float *v,
     Py_ssize_t v_stride,
 ) noexcept nogil:
     cdef Py_ssize_t width = 4 * s.across + 2, row_numbers = width * CHANNEL_LANES
     cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i
-    cdef const float *image
     cdef float *inside = pixels + s.pw * CHANNEL_LANES
     memset(pixels, 0, pixel_numbers(s) * sizeof(float))
     for r in range(rows_of_chunk(s, chunk)):
         n, i = (first + r) // s.down, (first + r) % s.down
-        image = x + (n * C + c) * s.H * s.W
         if r == 0 or i == 0:
-            _load_rows(image, C - c, s.H, s.W, 4 * i - s.ph, 6, width, C * s.H * s.W, inside)
+            _load_rows(x, n, c, 4 * i - s.ph, 6, width, inside)
         else:                           # the last two rows are the next tiles' first
             memcpy(pixels, pixels + 4 * row_numbers, 2 * row_numbers * sizeof(float))
-            _load_rows(
-                image, C - c, s.H, s.W, 4 * i - s.ph + 2, 4, width, C * s.H * s.W,
-                inside + 2 * row_numbers,
-            )
+            _load_rows(x, n, c, 4 * i - s.ph + 2, 4, width, inside + 2 * row_numbers)
         winograd_input(pixels, width, s.across, v + r * s.across * CHANNEL_LANES, v_stride)
 
 
-# D = A dY A^T of a chunk, for up to LANES filters of dy (N, F, OH, OW) from filter f on.
+# D = A dY A^T of a chunk, for up to LANES filters of dy from filter f on.
 cdef inline void transform_gradient(
-    const Tiles *s, const float *dy, Py_ssize_t F, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *v,
+    const Tiles *s, const Images *dy, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *v,
     Py_ssize_t v_stride,
 ) noexcept nogil:
     cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i
     memset(pixels, 0, pixel_numbers(s) * sizeof(float))
     for r in range(rows_of_chunk(s, chunk)):
         n, i = (first + r) // s.down, (first + r) % s.down
-        _load_rows(
-            dy + (n * F + f) * s.OH * s.OW, F - f, s.OH, s.OW, 4 * i, 4, 4 * s.across,
-            F * s.OH * s.OW, pixels,
-        )
+        _load_rows(dy, n, f, 4 * i, 4, 4 * s.across, pixels)
         winograd_gradient(pixels, s.across, v + r * s.across * CHANNEL_LANES, v_stride)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 
 def conv2d_backward_weight(
     dy: np.ndarray,  # const real[:, :, :, ::1]
+    indices: np.ndarray | None,  # const int32_t[:, :, :, ::1]
     x: np.ndarray,  # const real[:, :, :, ::1]
     dweight: np.ndarray,  # real[:, :, :, ::1]
     sh: int,
@@ -15,6 +16,9 @@ def conv2d_backward_weight(
 ) -> None: ...
 def conv2d_backward_bias(
     dy: np.ndarray,  # const real[:, :, :, ::1]
+    indices: np.ndarray | None,  # const int32_t[:, :, :, ::1]
     dbias: np.ndarray,  # real[::1]
+    OH: int,
+    OW: int,
     n_threads: int,
 ) -> None: ...

@@ -2,6 +2,7 @@ import numpy as np
 
 def winograd(
     x: np.ndarray,  # const float[:, :, :, ::1]
+    x_indices: np.ndarray | None,  # const int32_t[:, :, :, ::1]
     packed: np.ndarray,  # const float[::1]
     bias: np.ndarray | None,  # const float[::1]
     y: np.ndarray,  # float[:, :, :, ::1]

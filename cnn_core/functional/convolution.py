@@ -12,6 +12,7 @@ from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._convolution import Geometry, Padding, arguments, with_extra
 from cnn_core.functional._windows import check_numbering
+from cnn_core.functional.pooling import max_pool2d_relu_backward
 
 
 def conv2d(
@@ -204,19 +205,59 @@ def conv2d_backward(
     if dy.size == 0 or x.size == 0:
         dx = zeros(x.shape, x.dtype) if need_dx else None
         return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3)) if need_dbias else None
+    return _gradients(dy, None, x, weight, g, need_dx, need_dbias)
+
+
+def conv2d_pool_backward(
+    dy: np.ndarray,
+    indices: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    need_dx: bool,
+    need_dbias: bool,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """The gradients of `conv2d_pool`, given that of its result; not public, as `conv2d_pool`.
+
+    The gradient between pooling and convolution is made in the cache: not for the direct sum's ``dx``, which
+    reads it more than once, nor for small images, whose few windows in a row leave vectors half empty.
+    """
+    name = "conv2d_backward"
+    x, weight, g = arguments(name, x, weight, stride, padding, dilation, groups)
+    dy = as_real(dy, f"{name}: dy", ndim=4, like=x)
+    if (need_dx and not g.by_winograd) or g.out[1] < 16:
+        between = max_pool2d_relu_backward(dy, indices, (x.shape[0], weight.shape[0], *g.out))
+        return _gradients(between, None, x, weight, g, need_dx, need_dbias)
+    return _gradients(dy, indices, x, weight, g, need_dx, need_dbias)
+
+
+def _gradients(
+    dy: np.ndarray,
+    indices: np.ndarray | None,
+    x: np.ndarray,
+    weight: np.ndarray,
+    g: Geometry,
+    need_dx: bool,
+    need_dbias: bool,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """`conv2d_backward` of what is checked and not empty; with ``indices``, ``dy`` is that after pooling."""
     n_threads = get_num_threads()
     dweight = empty(weight.shape, x.dtype)
     dbias = empty((weight.shape[0],), x.dtype) if need_dbias else None
     padded = with_extra(x, g)
     if g.by_winograd:
-        _winograd_weight.winograd_backward_weight(dy, padded, dweight, *g.padding, n_threads)
+        _winograd_weight.winograd_backward_weight(dy, indices, padded, dweight, *g.padding, n_threads)
     else:
         _backward_weight.conv2d_backward_weight(
-            dy, padded, dweight, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
+            dy, indices, padded, dweight, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
         )
     if dbias is not None:
-        _backward_weight.conv2d_backward_bias(dy, dbias, n_threads)
-    dx = _input_gradient(dy, x, weight, g) if need_dx else None
+        _backward_weight.conv2d_backward_bias(dy, indices, dbias, *g.out, n_threads)
+    dx = _input_gradient(dy, indices, x, weight, g) if need_dx else None
     return dx, dweight, dbias
 
 
@@ -234,18 +275,20 @@ def conv2d_backward_input(
     Of ``x`` only the shape matters; nothing may be empty.
     """
     x, weight, g = arguments("conv2d_backward_input", x, weight, stride, padding, dilation, groups)
-    return _input_gradient(dy, x, weight, g)
+    return _input_gradient(dy, None, x, weight, g)
 
 
-def _input_gradient(dy: np.ndarray, x: np.ndarray, weight: np.ndarray, g: Geometry) -> np.ndarray:
-    """dx, for arguments that are checked and not empty."""
+def _input_gradient(
+    dy: np.ndarray, indices: np.ndarray | None, x: np.ndarray, weight: np.ndarray, g: Geometry
+) -> np.ndarray:
+    """dx, for arguments that are checked and not empty; ``indices`` only by Winograd's algorithm."""
     n, c, h, w = x.shape
     n_threads = get_num_threads()
     dx = empty((n, c, h + g.extra[0], w + g.extra[1]), x.dtype)
     if g.by_winograd:  # the convolution of dy with the filters turned round
         packed = _packed(weight, g, turned=True)
         pads = 2 - g.padding[0], 2 - g.padding[1]
-        _winograd.winograd(dy, packed, None, dx, None, *pads, False, False, n_threads)
+        _winograd.winograd(dy, indices, packed, None, dx, None, *pads, False, False, n_threads)
     else:
         _backward_input.conv2d_backward_input(
             dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
@@ -288,7 +331,7 @@ def _convolve(
 ) -> None:
     """Fill ``y``, and ``indices`` of pooling unless it is None; nothing is empty."""
     if g.by_winograd:
-        _winograd.winograd(x, packed, bias, y, indices, *g.padding, relu, pool, get_num_threads())
+        _winograd.winograd(x, None, packed, bias, y, indices, *g.padding, relu, pool, get_num_threads())
     else:
         _conv2d.conv2d(
             x, packed, bias, y, indices, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool,

@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from cnn_core.functional.convolution import conv2d_pool
+from cnn_core.functional.convolution import conv2d_pool, conv2d_pool_backward
 from cnn_core.layers._shapes import Shape
 from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
@@ -70,8 +70,16 @@ class ConvPool(Together):
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
-        dy = self._pool.backward(dy)
-        return self._conv.backward(dy, accumulate=accumulate, need_dx=need_dx)
+        conv, pool = self._conv, self._pool
+        indices, between, _ = pool.recall(dy)
+        (x,) = conv.recall(np.broadcast_to(dy.dtype.type(0), between))  # in place of what was never written
+        if not x.size:
+            return conv.backward(pool.backward(dy), accumulate=accumulate, need_dx=need_dx)
+        dx, dw, db = conv2d_pool_backward(
+            dy, indices, x, conv.weight, *conv.geometry, need_dx=need_dx, need_dbias=conv.bias is not None
+        )
+        conv.store_grads(accumulate, weight=dw, bias=db)
+        return dx
 
 
 class WithReLU(Together):

@@ -14,6 +14,7 @@
 #ifndef CNN_CORE_CHANNELS_H
 #define CNN_CORE_CHANNELS_H
 
+#include <stdint.h>
 #include <string.h>
 
 #include "vectors.h"

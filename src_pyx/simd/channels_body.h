@@ -36,6 +36,63 @@ static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t 
     }
 }
 
+/* What planes_to_channels would give for the gradient before 2x2 max pooling, from the one after it: each pixel of
+   x, planes of (h / 2, w / 2), is the one of its window that its index says, if any, and the others are zero. `to`
+   = rows first ... first + n_rows, `pitch` vectors apart. The array ends `n_numbers` after x. */
+static void TYPED(pooled_to_channels)(const REAL *x, const int32_t *indices, ptrdiff_t n_numbers, ptrdiff_t h,
+                                      ptrdiff_t w, ptrdiff_t n_channels, ptrdiff_t first, ptrdiff_t n_rows,
+                                      ptrdiff_t pitch, ptrdiff_t ahead, REAL *to)
+{
+    typedef int32_t words __attribute__((vector_size(VECTOR_BYTES / sizeof(REAL) * 4), aligned(4), may_alias));
+    const ptrdiff_t oh = h / 2, ow = w / 2, plane = oh * ow, last = first + n_rows;
+    const ptrdiff_t n_planes = n_channels < LANES ? n_channels : LANES;
+    const ptrdiff_t begin = first / 2 * ow, end = ((last + 1) / 2 < oh ? (last + 1) / 2 : oh) * ow;
+    const VECTOR zero = {0};
+    for (ptrdiff_t row = first; row < last; row++) /* an odd last row or column is in no window */
+        for (ptrdiff_t column = row < 2 * oh ? 2 * ow : 0; column < w; column++)
+            *(UNALIGNED *)(to + ((row - first) * pitch + column) * LANES) = zero;
+    for (ptrdiff_t p = begin; p < end; p += LANES) {
+        VECTOR v[LANES], places[LANES];
+        if (p + LANES > end && end - begin >= LANES)
+            p = end - LANES; /* the last square overlaps the one before it */
+        memset(v, 0, sizeof(v));
+        memset(places, 0, sizeof(places));
+        for (ptrdiff_t l = 0; l < n_planes; l++) {
+            const ptrdiff_t from = l * plane + p;
+            words some = {0};
+            if (from + LANES <= n_numbers) {
+                v[l] = *(const UNALIGNED *)(x + from);
+                some = *(const words *)(indices + from);
+                __builtin_prefetch(x + from + ahead, 0, 2);
+                __builtin_prefetch(indices + from + ahead, 0, 2);
+            } else {
+                memcpy(&v[l], x + from, (n_numbers - from) * sizeof(REAL));
+                memcpy(&some, indices + from, (n_numbers - from) * sizeof(int32_t));
+            }
+            places[l] = (VECTOR)__builtin_convertvector(some, TYPED(mask));
+        }
+        TYPED(transpose)(v);
+        TYPED(transpose)(places);
+        ptrdiff_t row = p / ow * 2, column = p % ow * 2;
+        for (ptrdiff_t j = 0; j < LANES && p + j < end; j++) {
+            for (ptrdiff_t k = 0; k < 2; k++) {
+                if (row + k < first || row + k >= last)
+                    continue;
+                const TYPED(mask) place = (TYPED(mask))places[j] - (int32_t)((row + k) * w + column);
+                UNALIGNED *pixels = (UNALIGNED *)(to + ((row + k - first) * pitch + column) * LANES);
+                /* minus zero becomes zero, as where it is added to one */
+                pixels[0] = (VECTOR)((TYPED(mask))v[j] & (place == 0)) + 0;
+                pixels[1] = (VECTOR)((TYPED(mask))v[j] & (place == 1)) + 0;
+            }
+            column += 2;
+            if (column == 2 * ow) {
+                column = 0;
+                row += 2;
+            }
+        }
+    }
+}
+
 /* The way back; `as_is`, whatever the bits mean, or with a number added for each lane and then ReLU. */
 ALWAYS_INLINE void TYPED(lanes_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap, int as_is,
                                           VECTOR shift, int relu, ptrdiff_t n_channels, ptrdiff_t n,
