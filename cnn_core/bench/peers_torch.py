@@ -98,8 +98,8 @@ def _tensors(arguments: dict[str, Any], layout: Any) -> dict[str, Any]:
 
 
 def _tensor(array: np.ndarray, layout: Any) -> torch.Tensor:
-    """A copy of an array; images in the given layout, indices as torch has them."""
-    tensor = torch.from_numpy(array.copy())
+    """A copy of an array in torch's memory; images in the given layout, indices as torch has them."""
+    tensor = torch.from_numpy(array)
     if not tensor.is_floating_point() and tensor.dtype != torch.bool:
         tensor = tensor.long()
-    return tensor.contiguous(memory_format=layout) if tensor.ndim == 4 else tensor
+    return tensor.clone(memory_format=layout if tensor.ndim == 4 else torch.contiguous_format)
