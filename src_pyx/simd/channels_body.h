@@ -2,16 +2,33 @@
 
 #define LANES ((ptrdiff_t)(VECTOR_BYTES / sizeof(REAL)))
 
+/* memcpy of less than a vector, whose length is a constant where images' sides are powers of two. */
+ALWAYS_INLINE void TYPED(copy_some)(void *to, const void *from, ptrdiff_t count)
+{
+    if (2 * count == LANES)
+        memcpy(to, from, VECTOR_BYTES / 2);
+    else if (4 * count == LANES)
+        memcpy(to, from, VECTOR_BYTES / 4);
+    else
+        memcpy(to, from, count * sizeof(REAL));
+}
+
 /* `to` = n pixels of up to LANES planes; after every `width` of them `gap` vectors are passed over.
-   Lanes without a plane are zero. What lies `ahead` numbers further on is fetched into the second-level cache:
+   Lanes without a plane are zero. The last square overlaps the one before it, if there is one. What lies `ahead` numbers further on is fetched into the second-level cache:
    short pieces of many planes are too much for the hardware to foresee. */
 static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t n_channels, ptrdiff_t n,
                                ptrdiff_t width, ptrdiff_t gap, ptrdiff_t ahead, REAL *to)
 {
+    REAL *const begin = to;
     ptrdiff_t column = 0;
     for (ptrdiff_t p = 0; p < n; p += LANES) {
         VECTOR v[LANES];
-        ptrdiff_t count = n - p < LANES ? n - p : LANES;
+        if (p + LANES > n && n >= LANES) {
+            p = n - LANES;
+            column = p % width;
+            to = begin + (p / width * (width + gap) + column) * LANES;
+        }
+        const ptrdiff_t count = n - p < LANES ? n - p : LANES;
         if (count == LANES && n_channels >= LANES) {
             UNROLLED for (int l = 0; l < LANES; l++) {
                 v[l] = *(const UNALIGNED *)(x + l * plane + p);
@@ -20,7 +37,10 @@ static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t 
         } else {
             memset(v, 0, sizeof(v));
             for (ptrdiff_t l = 0; l < n_channels && l < LANES; l++)
-                memcpy(&v[l], x + l * plane + p, count * sizeof(REAL));
+                if (count == LANES)
+                    v[l] = *(const UNALIGNED *)(x + l * plane + p);
+                else
+                    TYPED(copy_some)(&v[l], x + l * plane + p, count);
         }
         TYPED(transpose)(v);
         UNROLLED for (int j = 0; j < LANES; j++) {
@@ -98,11 +118,17 @@ ALWAYS_INLINE void TYPED(lanes_to_planes)(const REAL *from, ptrdiff_t width, ptr
                                           VECTOR shift, int relu, ptrdiff_t n_channels, ptrdiff_t n,
                                           ptrdiff_t plane, ptrdiff_t ahead, REAL *y)
 {
+    const REAL *const begin = from;
     const VECTOR zero = {0};
     ptrdiff_t column = 0;
     for (ptrdiff_t p = 0; p < n; p += LANES) {
         VECTOR v[LANES];
-        ptrdiff_t count = n - p < LANES ? n - p : LANES;
+        if (p + LANES > n && n >= LANES) {
+            p = n - LANES;
+            column = p % width;
+            from = begin + (p / width * (width + gap) + column) * LANES;
+        }
+        const ptrdiff_t count = n - p < LANES ? n - p : LANES;
         UNROLLED for (int j = 0; j < LANES; j++) {
             if (j < count) {
                 v[j] = *(const UNALIGNED *)from;
@@ -127,7 +153,10 @@ ALWAYS_INLINE void TYPED(lanes_to_planes)(const REAL *from, ptrdiff_t width, ptr
             }
         } else {
             for (ptrdiff_t l = 0; l < n_channels && l < LANES; l++)
-                memcpy(y + l * plane + p, &v[l], count * sizeof(REAL));
+                if (count == LANES)
+                    *(UNALIGNED *)(y + l * plane + p) = v[l];
+                else
+                    TYPED(copy_some)(y + l * plane + p, &v[l], count);
         }
     }
 }
