@@ -29,7 +29,8 @@ cdef extern from "cnn_core/kernel_api.h" nogil:
         const void *job, Py_ssize_t first, Py_ssize_t last, void *scratch
     ) noexcept nogil
 
-    # Runs the task over 0 <= i < n_items in ranges that start at multiples of grain.
+    # Runs the task over 0 <= i < n_items in ranges that start at multiples of grain.  If Ctrl-C ends it
+    # early, Python raises KeyboardInterrupt when the kernel returns.
     void parallel_for "cnn_parallel_for"(
         task run, const void *job, Py_ssize_t n_items, Py_ssize_t grain,
         void *scratch, size_t scratch_bytes, int n_threads,

@@ -164,7 +164,10 @@ cdef inline void _reduce_columns(
 cdef inline void _reduce_carefully(
     const Job *job, Py_ssize_t channel, Py_ssize_t block, double near, bint forward, real *out
 ) noexcept nogil:
-    """The sums of one block of a channel, in double throughout; a finite ``near`` is about its mean."""
+    """The sums of one block of a channel, in double throughout.
+
+    Forward, a finite ``near`` is about its mean; backward it is the mean, NaN or not.
+    """
     cdef const real *x = <const real *> job.x
     cdef const real *dy = <const real *> (job.x if forward else job.dy)
     cdef double centre[LANES]
@@ -176,7 +179,7 @@ cdef inline void _reduce_carefully(
     cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
     memset(first, 0, sizeof(first))
     memset(second, 0, sizeof(second))
-    if not fabs(near) < INFINITY:
+    if forward and not fabs(near) < INFINITY:
         near = x[_place(job, channel, begin)]
     for j in range(LANES):
         centre[j] = near

@@ -42,6 +42,7 @@ cdef enum:
     FILTERS_AT_ONCE = 64
     FEWEST_TILES = 24                   # in a chunk, however many channels there are
     CHUNKS_PER_THREAD = 4               # at least, if there are several: sums do not depend on it
+    CHUNKS_AT_ONCE = 64                 # at most: between them, Ctrl-C may end the call
 
 cdef struct Job:
     Tiles tiles
@@ -146,7 +147,7 @@ def winograd(
     cdef Py_ssize_t n_items = n_chunks(s) * job.shares
     with nogil:
         parallel_for(
-            <task> &_items, &job, n_items, n_items // (CHUNKS_PER_THREAD * n_threads),
+            <task> &_items, &job, n_items, min(n_items // (CHUNKS_PER_THREAD * n_threads), CHUNKS_AT_ONCE),
             scratch, worker_numbers * sizeof(float), n_threads,
         )
         release(scratch)

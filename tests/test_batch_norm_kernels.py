@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cnn_core import reference
 from cnn_core._threads import get_num_threads, set_num_threads
 from cnn_core.functional.normalization import batch_norm, batch_norm_backward
 
@@ -168,3 +169,34 @@ def test_running_statistics_must_be_writable():
         batch_norm(np.ones((4, 2)), mean, var, training=True)
     np.testing.assert_array_equal(mean, running(2, np.float64)[0])
     batch_norm(np.ones((4, 2)), mean, var)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (3, 2, 4, 5), (2, 2, 40, 60)])
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_mean_that_is_not_finite_shows_in_the_gradient(shape, training, value, dtype):
+    """One channel's mean, which may come from anywhere; the other channel is as it would be."""
+    rng = np.random.default_rng(0)
+    dy, x = rng.normal(size=(2, *shape)).astype(dtype)
+    weight, rstd = np.array([1, 2], dtype), np.array([0.5, 3], dtype)
+    mean = np.array([value, 0.25], dtype)
+    with np.errstate(invalid="ignore"):
+        expected = reference.batch_norm_backward(dy, x, weight, mean, rstd, training)
+    for got, wanted in zip(batch_norm_backward(dy, x, weight, mean, rstd, training), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-4)
+    assert not np.isfinite(expected[1][0])
+
+
+@pytest.mark.parametrize("with_running", [False, True])
+def test_an_empty_batch_has_no_statistics(with_running):
+    statistics = ([3.0, 4.0], [5.0, 6.0]) if with_running else (None, None)
+    ours, theirs = [], []
+    for function, results in ((batch_norm, ours), (reference.batch_norm, theirs)):
+        mean, var = (None if s is None else np.array(s) for s in statistics)
+        results += [*function(np.empty((0, 2, 3)), mean, var, training=True, return_stats=True), mean, var]
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a is None and b is None) or np.array_equal(a, b), (a, b)
+    assert ours[1].tolist() == [0, 0]
+    if with_running:
+        assert (ours[3].tolist(), ours[4].tolist()) == statistics

@@ -176,3 +176,9 @@ def test_damage_never_does_more_than_raise_value_error(data):
         load_pickled(bytes(content), "x")
     except ValueError as error:
         assert str(error).startswith("x: not a pickle of plain arrays")  # noqa: PT017
+
+
+def test_an_escape_that_no_pickle_has_is_an_error_where_warnings_are():
+    """Found by the nightly search: Python warns of it, and here every warning is an error."""
+    with pytest.raises(ValueError, match=r"^a\.pkl: not a pickle of plain arrays: .*invalid escape"):
+        load_pickled(b"S'\\e'\n.", "a.pkl")

@@ -208,8 +208,17 @@ def test_a_newer_and_larger_table_serves(plugin: Path) -> None:
     assert done.stdout == f"{kernel_api.VERSION + 5}\n"
 
 
+def test_a_kernel_that_can_do_without_an_interruption_runs_on_version_1(tmp_path: Path) -> None:
+    folder = compile_plugin(tmp_path, NOW, "-DCNN_CORE_KERNEL_API_NEEDED=1", "-DASK_FOR=interruptible_for")
+    shorter = "head.version = 1; head.size = ctypes.sizeof(Head) + 5 * ctypes.sizeof(ctypes.c_void_p); "
+    done = run(PRETEND + shorter + NEW_CAPSULE.format("") + USE + "print(plugin.table()['has'])", folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "0\n"
+
+
 NEEDS = (
-    "ImportError: this kernel needs version 1 of cnn_core's kernel API, the installed cnn_core has version 0"
+    f"ImportError: this kernel needs version {kernel_api.VERSION} of cnn_core's kernel API, "
+    f"the installed cnn_core has version {kernel_api.VERSION - 1}"
 )
 ANOTHER = "ImportError: the installed cnn_core has another kernel API than the one this kernel was built for"
 NEW_CAPSULE = (
@@ -220,7 +229,7 @@ NEW_CAPSULE = (
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("head.version = 0; " + NEW_CAPSULE.format(""), NEEDS),
+        ("head.version -= 1; " + NEW_CAPSULE.format(""), NEEDS),
         (NEW_CAPSULE.format("_2"), ANOTHER),
         ("api.table = None", ANOTHER),
     ],

@@ -94,6 +94,8 @@ def test_kernels_flush_denormals_on_every_thread_and_give_the_mode_back(n_thread
     assert flushed(F.conv2d(x, weight, padding=1))
     assert flushed(F.linear(x.reshape(400, -1), np.full((30, 512), 1e-10, np.float32)))
     assert flushed(F.leaky_relu(-x, 1e-10))
+    assert flushed(F.leaky_relu(np.full_like(x, -3), 2e-39))  # what is below the smallest normal one is zero
+    assert flushed(F.leaky_relu_backward(np.full_like(x, 3), -x, 2e-39))
     assert denormals_live()
 
 

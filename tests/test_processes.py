@@ -1,64 +1,20 @@
-"""Forks, other processes, threads, torch, Ctrl-C and the end of the interpreter: nothing hangs or differs.
-
-Each scenario is a script of its own, whose time limit is for deadlocks alone.
-"""
+"""Forks, other processes, threads, torch and the end of the interpreter: nothing hangs or differs."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scenarios import DEADLOCK, PRELUDE, needs_fork, run, script
 from training_parts import assert_same_bits, make_data, make_trainer, weights_of
 
 import cnn_core
 from cnn_core import functional as F
 from cnn_core.optim import Adam
 
-DEADLOCK = 300  # seconds
-
-PRELUDE = """
-import hashlib, os, sys, warnings
-import numpy as np
-import cnn_core
-from cnn_core import functional as F
-warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: that is the point
-cnn_core.set_num_threads(2)
-
-def work(seed):
-    "The bits of a convolution, its gradients and an activation, large enough for threads and the cache."
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(6, 3, 40, 41)).astype(np.float32)
-    weight = rng.normal(size=(8, 3, 3, 3)).astype(np.float32)
-    y = F.relu(F.conv2d(x, weight))
-    results = (y, *F.conv2d_backward(y, x, weight), F.softmax(y))
-    return hashlib.sha256(b"".join(array.tobytes() for array in results)).hexdigest()
-
-"""
-
-
-def script(folder: Path, body: str) -> list[str]:
-    """The command that runs a script; a file, because a new process must be able to import it."""
-    path = folder / "scenario.py"
-    path.write_text(PRELUDE + body)
-    return [sys.executable, "-W", "error", str(path)]
-
-
-def run(folder: Path, body: str) -> str:
-    process = subprocess.run(
-        script(folder, body), capture_output=True, text=True, timeout=DEADLOCK, check=False
-    )
-    assert process.returncode == 0, process.stdout + process.stderr
-    assert process.stderr == ""
-    return process.stdout
-
-
 # ---------------------------------------------------------------- processes
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
@@ -246,7 +202,7 @@ for task in set(os.listdir(tasks)) - before if before else ():
     assert process.returncode == 0, process.stderr
 
 
-# ---------------------------------------------------------------- interruptions
+# ---------------------------------------------------------------- the end
 
 
 def test_the_interpreter_ends_with_work_in_flight(tmp_path):
@@ -268,28 +224,3 @@ atexit.register(lambda: print(work(0) == expected))
 """
     for _ in range(3):
         assert run(tmp_path, body) == "True\n"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_ctrl_c_in_a_long_kernel(tmp_path):
-    """It takes effect when the kernel returns, and what comes after it is right."""
-    body = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-expected = work(0)
-x = np.ones((4, 32, 128, 128), np.float32)
-weight = np.ones((32, 32, 5, 5), np.float32)
-try:
-    print("ready", flush=True)  # inside: the signal may come before the loop begins
-    while True:
-        F.conv2d(x, weight)
-except KeyboardInterrupt:
-    print(work(0) == expected)
-"""
-    with subprocess.Popen(script(tmp_path, body), stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=DEADLOCK)
-    assert output == "True\n"
-    assert process.returncode == 0

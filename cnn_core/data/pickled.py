@@ -60,6 +60,8 @@ def load_pickled(content: bytes, name: str) -> Any:
         return machine.result()
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
         raise ValueError(f"{name}: not a pickle of plain arrays: {error or type(error).__name__}") from error
+    except Warning as error:  # of escapes that no pickle has, where warnings are errors
+        raise ValueError(f"{name}: not a pickle of plain arrays: {error or type(error).__name__}") from error
 
 
 def _text(value: Any) -> Any:

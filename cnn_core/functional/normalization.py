@@ -77,7 +77,8 @@ def batch_norm(
         Positive in training; not negative otherwise.
     return_stats : bool
         Return ``(y, mean, rstd)`` with the mean and ``1 / sqrt(var + eps)`` that were used, each of shape
-        (C,), for `batch_norm_backward`.
+        (C,), for `batch_norm_backward`. In training, mean and variance of an empty batch are 0, and the
+        running statistics stay.
 
     Returns
     -------
@@ -149,6 +150,8 @@ def batch_norm_relu(
     y = empty(x.shape, x.dtype)
     numbers, ncs = np.empty((5, channels)), (x.shape[0], channels, -1)
     around.begin(gain, shift, means, variances, numbers, eps)
+    if training and not x.size:  # there are no statistics: mean and variance are 0, sums of nothing
+        numbers[2:4], numbers[4] = 0, eps**-0.5
     if x.size:
         kernels.batch_norm(
             x.reshape(ncs), numbers[0], numbers[1], y.reshape(ncs), numbers[2], numbers[3], numbers[4],

@@ -8,7 +8,9 @@
    The gate is one atomic word: which job this is (32 bits), how many threads may
    join it (16), how many workers are inside (16).  The caller closes the gate when
    no range is left and waits only for the workers inside: one that is slow to wake
-   holds nobody up. */
+   holds nobody up.
+
+   Between ranges that it takes, Python's main thread looks for signals: see interruption.h. */
 
 #ifndef CNN_CORE_POOL_H
 #define CNN_CORE_POOL_H
@@ -17,10 +19,12 @@
 
 #include "cnn_core/kernel_api.h"
 #include "denormals.h"
+#include "interruption.h"
 #include "os_threads.h"
 
 #define POOL_MAX_THREADS 256
 #define POOL_SPINS 2000 /* pauses before a waiting thread blocks: some 20 to 50 microseconds */
+#define POOL_SHORT 10   /* milliseconds: a thread that is alone takes eight times as much after a piece this short */
 
 typedef struct {
     cnn_task task;
@@ -29,12 +33,16 @@ typedef struct {
     char *scratch;
     size_t scratch_bytes;
     ptrdiff_t next_item; /* atomic: where the next range starts */
+    int n_threads;
+    int looks;           /* whether the caller looks for signals */
 } pool_job;
 
 static struct {
     uint64_t gate;       /* atomic */
     pool_job job;        /* steady while the gate is open or a worker is inside */
-    int busy;            /* atomic: some thread is inside pool_parallel_for */
+    int busy;            /* atomic: some thread shares a job */
+    int main_inside;     /* it is Python's main thread; nobody else reads or writes this */
+    ptrdiff_t paused_at; /* the job's next item, while the main thread forks */
     int n_workers;       /* started so far; only the busy thread changes it */
     uint32_t born[POOL_MAX_THREADS]; /* the last job before each worker's time */
     int n_sleeping;      /* atomic: workers that block on `work`, or are about to */
@@ -52,10 +60,21 @@ static struct {
 static void pool_reset(void)
 {
     __atomic_store_n(&pool.gate, 0, __ATOMIC_SEQ_CST);
-    pool.busy = pool.n_workers = pool.n_sleeping = 0;
+    pool.busy = pool.main_inside = pool.n_workers = pool.n_sleeping = 0;
     mutex_init(&pool.mutex);
     condition_init(&pool.work);
     condition_init(&pool.done);
+}
+
+/* Looks for signals if it is time to; whether to leave the job.  Handlers run in the mode that the caller had. */
+static int pool_leaves(int64_t now, float_mode mode)
+{
+    if (!interruption.leaving && interruption_is_due(now)) {
+        restore_denormals(mode);
+        interruption_look();
+        flush_denormals();
+    }
+    return interruption.leaving; /* a kernel inside of the task may have looked as well */
 }
 
 static void pool_take_ranges(pool_job *job, int worker)
@@ -68,6 +87,8 @@ static void pool_take_ranges(pool_job *job, int worker)
             break;
         job->task(job->job, first,
                   job->n_items - first < job->grain ? job->n_items : first + job->grain, scratch);
+        if (worker == 0 && job->looks && pool_leaves(clock_milliseconds(), mode))
+            __atomic_store_n(&job->next_item, job->n_items, __ATOMIC_RELAXED); /* for the workers, too */
     }
     restore_denormals(mode);
 }
@@ -164,43 +185,126 @@ static void pool_set_backwards(int backwards)
 
 static size_t pool_jobs_shared(void) { return __atomic_load_n(&pool.jobs_shared, __ATOMIC_RELAXED); }
 
+static void pool_run_backwards(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
+                               void *scratch)
+{
+    for (ptrdiff_t last = n_items, first; last > 0; last = first) {
+        first = (last - 1) / grain * grain;
+        task(job, first, last, scratch);
+    }
+}
+
+/* In pieces that grow until a clock can tell how long they took, so that there are looks between them. */
+static void pool_run_with_looks(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
+                                void *scratch, float_mode mode)
+{
+    int64_t began = clock_milliseconds(), now;
+    ptrdiff_t first = 0, piece = grain;
+    for (; n_items - first > piece; began = now) {
+        task(job, first, first + piece, scratch);
+        first += piece;
+        now = clock_milliseconds();
+        if (pool_leaves(now, mode))
+            return;
+        if (now - began < POOL_SHORT)
+            piece = piece > n_items / 8 ? n_items : 8 * piece;
+    }
+    task(job, first, n_items, scratch);
+}
+
 static void pool_run_alone(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
-                           void *scratch)
+                           void *scratch, int looks)
 {
     float_mode mode = flush_denormals();
-    if (!__atomic_load_n(&pool.backwards, __ATOMIC_RELAXED))
-        task(job, 0, n_items, scratch);
+    if (__atomic_load_n(&pool.backwards, __ATOMIC_RELAXED))
+        pool_run_backwards(task, job, n_items, grain, scratch);
+    else if (looks)
+        pool_run_with_looks(task, job, n_items, grain, scratch, mode);
     else
-        for (ptrdiff_t last = n_items, first; last > 0; last = first) {
-            first = (last - 1) / grain * grain;
-            task(job, first, last, scratch);
-        }
+        task(job, 0, n_items, scratch);
     restore_denormals(mode);
+}
+
+static void pool_run(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain, void *scratch,
+                     size_t scratch_bytes, int n_threads, int may_be_left)
+{
+    ptrdiff_t n_ranges;
+    int on_main, looks;
+    if (n_items <= 0)
+        return;
+    if (grain < 1)
+        grain = 1;
+    n_ranges = (n_items - 1) / grain + 1;
+    if (n_threads > POOL_MAX_THREADS)
+        n_threads = POOL_MAX_THREADS;
+    if (n_ranges < n_threads)
+        n_threads = (int)n_ranges;
+    on_main = n_ranges > 1 && on_main_thread();
+    looks = may_be_left && on_main;
+    if (n_threads <= 1 || __atomic_exchange_n(&pool.busy, 1, __ATOMIC_ACQUIRE)) {
+        pool_run_alone(task, job, n_items, grain, scratch, looks);
+        return;
+    }
+    pool.job = (pool_job){task, job, n_items, grain, (char *)scratch, scratch_bytes, 0, n_threads, looks};
+    __atomic_fetch_add(&pool.jobs_shared, 1, __ATOMIC_RELAXED);
+    if (on_main)
+        pool.main_inside = 1;
+    pool_start_workers(n_threads - 1);
+    pool_open_gate(n_threads);
+    pool_take_ranges(&pool.job, 0);
+    pool_close_gate_and_wait();
+    if (on_main)
+        pool.main_inside = 0;
+    __atomic_store_n(&pool.busy, 0, __ATOMIC_RELEASE);
 }
 
 /* See cnn_kernel_api_table.parallel_for. */
 static void pool_parallel_for(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
                               void *scratch, size_t scratch_bytes, int n_threads)
 {
-    if (n_items <= 0)
-        return;
-    if (grain < 1)
-        grain = 1;
-    if (n_threads > POOL_MAX_THREADS)
-        n_threads = POOL_MAX_THREADS;
-    if ((n_items - 1) / grain + 1 < n_threads)
-        n_threads = (int)((n_items - 1) / grain + 1);
-    if (n_threads <= 1 || __atomic_exchange_n(&pool.busy, 1, __ATOMIC_ACQUIRE)) {
-        pool_run_alone(task, job, n_items, grain, scratch);
-        return;
-    }
-    pool.job = (pool_job){task, job, n_items, grain, (char *)scratch, scratch_bytes, 0};
-    __atomic_fetch_add(&pool.jobs_shared, 1, __ATOMIC_RELAXED);
-    pool_start_workers(n_threads - 1);
-    pool_open_gate(n_threads);
-    pool_take_ranges(&pool.job, 0);
-    pool_close_gate_and_wait();
-    __atomic_store_n(&pool.busy, 0, __ATOMIC_RELEASE);
+    pool_run(task, job, n_items, grain, scratch, scratch_bytes, n_threads, 0);
 }
+
+/* See cnn_kernel_api_table.interruptible_for. */
+static void pool_interruptible_for(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
+                                   void *scratch, size_t scratch_bytes, int n_threads)
+{
+    if (!interruption_at_start())
+        pool_run(task, job, n_items, grain, scratch, scratch_bytes, n_threads, 1);
+}
+
+#ifndef _WIN32
+/* A handler of a signal runs between two ranges of a job.  If it forks, both processes go on with the job:
+   what workers have begun is finished before, as the child has none.  Jobs of other threads are not in
+   the child. */
+static int pool_forks_inside(void) { return on_main_thread() && pool.main_inside; }
+
+static void pool_before_fork(void)
+{
+    if (!pool_forks_inside())
+        return;
+    pool.paused_at = __atomic_exchange_n(&pool.job.next_item, pool.job.n_items, __ATOMIC_RELAXED);
+    pool_close_gate_and_wait();
+}
+
+static void pool_after_fork_in_parent(void)
+{
+    if (!pool_forks_inside())
+        return;
+    __atomic_store_n(&pool.job.next_item, pool.paused_at, __ATOMIC_RELAXED);
+    pool_open_gate(pool.job.n_threads);
+}
+
+static void pool_after_fork_in_child(void)
+{
+    int inside = pool_forks_inside();
+    pool_reset();
+    if (inside) {
+        pool.job.next_item = pool.paused_at;
+        pool.busy = pool.main_inside = 1;
+    }
+    interruption_after_fork_in_child();
+}
+#endif
 
 #endif

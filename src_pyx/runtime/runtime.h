@@ -26,23 +26,32 @@ static size_t allocator_in_use(void) { return allocator.in_use; }
 #ifndef _WIN32
 /* A fork copies one thread.  Holding the allocator's lock over it keeps the lists whole in the
    child; the pool's workers are not there, so the child begins without any. */
-static void runtime_before_fork(void) { mutex_lock(&allocator.mutex); }
-static void runtime_after_fork_in_parent(void) { mutex_unlock(&allocator.mutex); }
+static void runtime_before_fork(void)
+{
+    pool_before_fork();
+    mutex_lock(&allocator.mutex);
+}
+static void runtime_after_fork_in_parent(void)
+{
+    mutex_unlock(&allocator.mutex);
+    pool_after_fork_in_parent();
+}
 static void runtime_after_fork_in_child(void)
 {
     mutex_init(&allocator.mutex);
-    pool_reset();
+    pool_after_fork_in_child();
 }
 #endif
 
-static cnn_kernel_api_table *runtime_init(size_t cache_limit)
+static cnn_kernel_api_table *runtime_init(size_t cache_limit, unsigned long main_thread)
 {
     static cnn_kernel_api_table table = {
         CNN_CORE_KERNEL_API_VERSION, sizeof(cnn_kernel_api_table), pool_parallel_for,   allocator_allocate,
-        allocator_release,           runtime_isa_level,            runtime_num_threads,
+        allocator_release,           runtime_isa_level,            runtime_num_threads, pool_interruptible_for,
     };
     mutex_init(&allocator.mutex);
     allocator.limit = cache_limit;
+    interruption.main_thread = main_thread;
     pool_reset();
 #ifndef _WIN32
     pthread_atfork(runtime_before_fork, runtime_after_fork_in_parent, runtime_after_fork_in_child);

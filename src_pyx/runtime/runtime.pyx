@@ -4,6 +4,8 @@ Built once, for the oldest CPU.  Kernels reach it through the capsule ``kernel_a
 ``cnn_core.kernel_api`` publishes (include/cnn_core/kernel_api.h), Python through the functions here.
 """
 
+import threading
+
 from cython cimport final
 
 from cpython.buffer cimport PyBuffer_FillInfo
@@ -17,7 +19,7 @@ cdef extern from "cnn_core/kernel_api.h":
     int CNN_CORE_KERNEL_API_VERSION
 
 cdef extern from "runtime.h" nogil:
-    cnn_kernel_api_table *runtime_init(size_t cache_limit)
+    cnn_kernel_api_table *runtime_init(size_t cache_limit, unsigned long main_thread)
     void runtime_set_isa_level(const char *level)
     void runtime_set_num_threads(int n_threads)
     void pool_set_backwards(int backwards)
@@ -36,7 +38,9 @@ MAX_THREADS = POOL_MAX_THREADS
 CACHE_LIMIT = 1 << 29
 
 KERNEL_API_VERSION = CNN_CORE_KERNEL_API_VERSION
-kernel_api = PyCapsule_New(runtime_init(CACHE_LIMIT), CNN_CORE_KERNEL_API_CAPSULE, NULL)
+kernel_api = PyCapsule_New(
+    runtime_init(CACHE_LIMIT, threading.main_thread().ident), CNN_CORE_KERNEL_API_CAPSULE, NULL
+)
 
 
 def cpu_supports(str level):

@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-#define CNN_CORE_KERNEL_API_VERSION 1 /* of the table below */
+#define CNN_CORE_KERNEL_API_VERSION 2 /* of the table below */
 #define CNN_CORE_KERNEL_API_MODULE "cnn_core.kernel_api"
 #define CNN_CORE_KERNEL_API_CAPSULE "cnn_core.kernel_api.table"
 
@@ -58,6 +58,16 @@ typedef struct {
 
     /* How many threads the user lets a kernel have: what cnn_core.get_num_threads() says. */
     int (*num_threads)(void);
+
+    /* Since version 2. */
+
+    /* As parallel_for, but Ctrl-C takes effect.  On Python's main thread, handlers of signals may run between
+       two ranges; if one raises an exception, the remaining ranges are never begun, and neither are those of
+       the calls that follow.  Python raises the exception as soon as the kernel has returned to it, so nobody
+       sees its outputs; only the kernel itself must not take them for more than numbers (no index, no size),
+       must hold no lock that a kernel called by a handler would wait for, and must free what it has allocated. */
+    void (*interruptible_for)(cnn_task task, const void *job, ptrdiff_t n_items, ptrdiff_t grain,
+                              void *scratch, size_t scratch_bytes, int n_threads);
 } cnn_kernel_api_table;
 
 /* Each source file that includes this header has a pointer of its own, and imports for itself. */
@@ -104,7 +114,13 @@ static inline void cnn_parallel_for(cnn_task task, const void *job, ptrdiff_t n_
                                     ptrdiff_t grain, void *scratch, size_t scratch_bytes,
                                     int n_threads)
 {
-    cnn_kernel_api->parallel_for(task, job, n_items, grain, scratch, scratch_bytes, n_threads);
+#if CNN_CORE_KERNEL_API_NEEDED < 2
+    if (!CNN_KERNEL_API_HAS(interruptible_for)) {
+        cnn_kernel_api->parallel_for(task, job, n_items, grain, scratch, scratch_bytes, n_threads);
+        return;
+    }
+#endif
+    cnn_kernel_api->interruptible_for(task, job, n_items, grain, scratch, scratch_bytes, n_threads);
 }
 
 static inline void *cnn_allocate(size_t bytes) { return cnn_kernel_api->allocate(bytes); }

@@ -1,0 +1,1 @@
+# Cython takes a folder for a package by this file.
