@@ -19,7 +19,7 @@ x = np.random.default_rng(0).normal(size=(200, 1, 160, 160)).astype(np.float32)
 def pool(y, size, n_threads, n):
     "The maxima of ``n`` planes; their windows are as large as the time that this should take."
     half = size // 2
-    max_pool.max_pool2d(x[:n], y, None, size, size, 1, 1, half, half, 1, 1, n_threads)
+    max_pool.max_pool2d(x[:n], y, None, size, size, 1, 1, half, half, 1, 1, False, n_threads)
 
 def long_kernel(y, n_threads):
     pool(y, 151, n_threads, len(x))
@@ -124,7 +124,7 @@ def compute():
     while not stop:
         wrong.extend([work(1)] if work(1) != expected else [])
 
-others = [threading.Thread(target=compute) for _ in range(2)]
+others = [threading.Thread(target=compute, daemon=True) for _ in range(2)]
 for thread in others:
     thread.start()
 interrupted({n_threads})

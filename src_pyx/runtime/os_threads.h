@@ -1,4 +1,4 @@
-/* Mutex, condition and thread start, as POSIX and Windows call them. */
+/* Mutex, condition, thread start, as POSIX and Windows call them, and CPUs, where Linux says which. */
 
 #ifndef CNN_CORE_OS_THREADS_H
 #define CNN_CORE_OS_THREADS_H
@@ -102,4 +102,26 @@ static int thread_launch(void (*run)(void *), void *argument)
 }
 
 #endif
+
+#ifdef __linux__
+#include <sched.h>
+
+static int this_cpu(void) { return sched_getcpu(); }
+
+/* Moves the calling thread to another CPU, if it may use at least `least`: for a moment it may not use this one. */
+static void leave_cpu(int cpu, int least)
+{
+    cpu_set_t allowed, others;
+    if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < least)
+        return;
+    others = allowed;
+    CPU_CLR(cpu, &others);
+    if (sched_setaffinity(0, sizeof others, &others) == 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+#else
+static int this_cpu(void) { return -1; }
+static void leave_cpu(int cpu, int least) { (void)cpu, (void)least; }
+#endif
+
 #endif

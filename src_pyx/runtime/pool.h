@@ -10,6 +10,10 @@
    no range is left and waits only for the workers inside: one that is slow to wake
    holds nobody up.
 
+   Linux likes to wake a worker on the CPU of the thread that wakes it, and takes some
+   milliseconds to see that both stay there and another CPU is idle.  So a worker that
+   finds itself woken beside the caller moves away.
+
    Between ranges that it takes, Python's main thread looks for signals: see interruption.h. */
 
 #ifndef CNN_CORE_POOL_H
@@ -46,6 +50,8 @@ static struct {
     int n_workers;       /* started so far; only the busy thread changes it */
     uint32_t born[POOL_MAX_THREADS]; /* the last job before each worker's time */
     int n_sleeping;      /* atomic: workers that block on `work`, or are about to */
+    int caller_cpu;      /* atomic: where the thread was that woke them; negative if nobody knows */
+    int caller_wants;    /* atomic: how many threads it wanted, itself among them */
     mutex_t mutex;
     condition_t work, done;
     int backwards;       /* atomic: see pool_run_alone */
@@ -113,6 +119,9 @@ static uint64_t pool_await_job(uint32_t seen)
     }
     __atomic_fetch_sub(&pool.n_sleeping, 1, __ATOMIC_SEQ_CST);
     mutex_unlock(&pool.mutex);
+    const int cpu = this_cpu();
+    if (cpu >= 0 && cpu == __atomic_load_n(&pool.caller_cpu, __ATOMIC_RELAXED))
+        leave_cpu(cpu, __atomic_load_n(&pool.caller_wants, __ATOMIC_RELAXED));
     return gate;
 }
 
@@ -155,6 +164,8 @@ static void pool_open_gate(int n_threads)
     uint64_t job = GATE_JOB(pool.gate) + (uint32_t)1;
     __atomic_store_n(&pool.gate, job << 32 | (uint64_t)n_threads << 16, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&pool.n_sleeping, __ATOMIC_SEQ_CST) > 0) {
+        __atomic_store_n(&pool.caller_cpu, this_cpu(), __ATOMIC_RELAXED);
+        __atomic_store_n(&pool.caller_wants, n_threads, __ATOMIC_RELAXED);
         mutex_lock(&pool.mutex);
         condition_signal_all(&pool.work);
         mutex_unlock(&pool.mutex);
