@@ -202,6 +202,22 @@ for task in set(os.listdir(tasks)) - before if before else ():
     assert process.returncode == 0, process.stderr
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="only Linux tells where threads may run")
+def test_workers_that_were_woken_may_use_all_cpus(tmp_path):
+    """One that is woken on its caller's CPU leaves it, and may come back."""
+    body = """
+import time
+tasks, cpus = "/proc/self/task", os.sched_getaffinity(0)
+expected = work(0)
+for _ in range(50):
+    time.sleep(0.002)  # for workers to fall asleep
+    assert work(0) == expected
+while any(os.sched_getaffinity(int(task)) != cpus for task in os.listdir(tasks)):
+    time.sleep(0.01)  # one may be on its way
+"""
+    run(tmp_path, body)
+
+
 # ---------------------------------------------------------------- the end
 
 
