@@ -157,6 +157,17 @@ cdef void _rows(const Job *job, Py_ssize_t first, Py_ssize_t last, real *z) noex
                 dx[c] = scale * (z[c] * share - q[c])
 
 
+def count_kept(const int64_t[::1] labels, int64_t classes, int64_t ignore_index):
+    """How many labels are not ignored, or -1 if one is neither ignored nor in 0 <= label < classes."""
+    cdef Py_ssize_t i, kept = 0, outside = 0
+    cdef int64_t label
+    for i in range(labels.shape[0]):
+        label = labels[i]
+        kept += label != ignore_index
+        outside += (label != ignore_index) & ((label < 0) | (label >= classes))
+    return -1 if outside else kept
+
+
 def of_labels(
     const real[:, :, ::1] x, const int64_t[::1] labels, const real[::1] weight,
     double[::1] losses, real[:, :, ::1] dx, real[:, ::1] scratch,

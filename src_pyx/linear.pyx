@@ -19,17 +19,17 @@ written.
 from libc.string cimport memcpy
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
-from tiles cimport dot_product, outer_product, packed_index
+from tiles cimport OUTER_ROWS, dot_product, outer_product
 
 import_kernel_api()
 
 cdef enum:
-    ROWS = 24                           # of x that a task takes: a multiple of the tiles' heights
+    ROWS = 25                           # of x that a task takes, or more
     OUTPUTS = 96                        # of y's columns
     FEWEST_BLOCKS = 8                   # of y
     SMALL_BLOCK = 12                    # outputs, but no fewer
-    INPUTS = 1024                       # summed at once: x's block stays in the second-level cache
-    COLUMNS = 128                       # of dx and dweight
+    INPUT_BYTES = 9216                  # summed at once: x's block stays in the second-level cache
+    COLUMNS = 64                        # of dx and dweight: two vectors, or a multiple
     OUTER_BLOCK = 240                   # rows of dx and dweight, a multiple of the tiles' heights
 
 
@@ -50,7 +50,8 @@ cdef inline Py_ssize_t _blocks(Py_ssize_t size, Py_ssize_t block) noexcept nogil
 
 
 cdef void _dot_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef Py_ssize_t item, row, n_rows, column, n_columns, i, j, start, row_blocks = _blocks(job.n_rows, ROWS)
+    cdef Py_ssize_t item, row, n_rows, column, n_columns, i, j, row_blocks = _blocks(job.n_rows, ROWS)
+    cdef Py_ssize_t start, end, parts = (job.n_sum * sizeof(real) + INPUT_BYTES - 1) // INPUT_BYTES
     cdef const real *x
     cdef real *y
     for item in range(first, last):
@@ -63,11 +64,12 @@ cdef void _dot_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *s
         for i in range(n_rows):
             for j in range(n_columns):
                 y[i * job.n_columns + j] = (<const real *> job.bias)[column + j] if job.bias else 0
-        for i in range((job.n_sum + INPUTS - 1) // INPUTS):
-            start = i * INPUTS
+        for i in range(parts):          # of whole cache lines but the last
+            start = job.n_sum * i // parts // 16 * 16
+            end = job.n_sum if i == parts - 1 else job.n_sum * (i + 1) // parts // 16 * 16
             dot_product(
                 x + start, job.n_sum, <const real *> job.b + start, job.offset + column,
-                min(INPUTS, job.n_sum - start), 1, 0, 0, y, job.n_columns, n_rows, n_columns,
+                end - start, 1, 0, 0, y, job.n_columns, n_rows, n_columns,
             )
         if job.relu:
             for i in range(n_rows):
@@ -80,9 +82,9 @@ cdef void _outer_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real 
     cdef Py_ssize_t item, row, n_rows, column, n_columns, k
     for item in range(first, last):
         row = item // job.column_blocks * OUTER_BLOCK       # whole panels of the packed matrix
-        n_rows = min(OUTER_BLOCK, job.n_rows - row)
-        column = item % job.column_blocks * job.n_columns // job.column_blocks
-        n_columns = (item % job.column_blocks + 1) * job.n_columns // job.column_blocks - column
+        n_rows = min(<Py_ssize_t> OUTER_BLOCK, job.n_rows - row)
+        column = item % job.column_blocks * COLUMNS         # whole vectors of them
+        n_columns = min(<Py_ssize_t> COLUMNS, job.n_columns - column)
         for k in range(job.n_sum):
             memcpy(
                 scratch + k * COLUMNS, <const real *> job.b + k * job.n_columns + column,
@@ -127,6 +129,21 @@ def linear(
         release(offset)
 
 
+# The matrix in panels of OUTER_ROWS rows, one after the other, as outer_product reads it.
+cdef void _pack(
+    const real *matrix, Py_ssize_t row_stride, Py_ssize_t step_stride, real *packed,
+    Py_ssize_t n_rows, Py_ssize_t n_sum,
+) noexcept nogil:
+    cdef Py_ssize_t panel, first, k, m, width
+    for panel in range((n_rows + OUTER_ROWS - 1) // OUTER_ROWS):
+        first = panel * OUTER_ROWS
+        width = min(<Py_ssize_t> OUTER_ROWS, n_rows - first)
+        for k in range(n_sum):
+            for m in range(width):
+                packed[m] = matrix[(first + m) * row_stride + k * step_stride]
+            packed += width
+
+
 # y (n_rows, n_columns) = matrix (n_rows, n_sum) times b (n_sum, n_columns); element (m, k) of the
 # matrix is matrix[m * row_stride + k * step_stride].
 cdef int _outer(
@@ -134,7 +151,7 @@ cdef int _outer(
     Py_ssize_t n_rows, Py_ssize_t n_sum, Py_ssize_t n_columns, int n_threads,
 ) except -1 nogil:
     cdef Job job
-    cdef Py_ssize_t m, k, worker_numbers = n_sum * COLUMNS
+    cdef Py_ssize_t k, worker_numbers = n_sum * COLUMNS
     cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(
         (n_sum + 7) // 8 * 8 * sizeof(Py_ssize_t)
         + (n_threads * worker_numbers + n_rows * n_sum) * sizeof(real)
@@ -145,8 +162,7 @@ cdef int _outer(
     cdef real *packed = scratch + n_threads * worker_numbers
     for k in range(n_sum):
         offset[k] = k * COLUMNS
-        for m in range(n_rows):
-            packed[packed_index(m, k, n_rows, n_sum)] = matrix[m * row_stride + k * step_stride]
+    _pack(matrix, row_stride, step_stride, packed, n_rows, n_sum)
     job.a, job.b, job.y, job.offset = packed, b, y, offset
     job.n_rows, job.n_columns, job.n_sum = n_rows, n_columns, n_sum
     job.column_blocks = (n_columns + COLUMNS - 1) // COLUMNS

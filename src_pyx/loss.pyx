@@ -47,6 +47,15 @@ cdef inline double _sum(const real *v, Py_ssize_t n) noexcept nogil:
     return total
 
 
+def total(const double[::1] values):
+    """The sum of the values, in an order that depends on their number alone; there may be none."""
+    cdef double sum = 0
+    cdef Py_ssize_t start, n = values.shape[0]
+    for start in range(0, n, <Py_ssize_t> _SHARD):
+        sum += _sum(&values[start], min(n - start, <Py_ssize_t> _SHARD))
+    return sum
+
+
 cdef void _mse(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef Py_ssize_t shard, i, n
     cdef const real *x

@@ -1,5 +1,6 @@
 import numpy as np
 
+def count_kept(labels: np.ndarray, classes: int, ignore_index: int) -> int: ...  # const int64_t[::1]
 def of_labels(
     x: np.ndarray,  # const real[:, :, ::1], (outer, classes, inner)
     labels: np.ndarray,  # const int64_t[::1], (outer * inner,)

@@ -25,3 +25,4 @@ def bce_with_logits_backward(
     scale: float,
     n_threads: int,
 ) -> None: ...
+def total(values: np.ndarray) -> float: ...  # const double[::1], of any length

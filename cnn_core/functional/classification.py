@@ -1,12 +1,14 @@
 """Softmax cross-entropy from logits, and its gradient."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from cnn_core._checks import as_real, as_vector, integer, labels, one_of, real_number, same_shape
 from cnn_core._kernels import cross_entropy as kernel
+from cnn_core._kernels import loss as elementwise
 from cnn_core._kernels import softmax as softmax_kernel
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
@@ -42,15 +44,13 @@ def loss_and_gradient(
     samples = (x.shape[0], *x.shape[2:])
     view = (x.shape[0], x.shape[1], math.prod(x.shape[2:]))
     n, classes = math.prod(samples), x.shape[1]
-    w = np.ones(classes, x.dtype) if weight is None else as_vector(weight, f"{name}: weight", classes, like=x)
+    w = _ones(classes, x.dtype) if weight is None else as_vector(weight, f"{name}: weight", classes, like=x)
 
     target = np.asarray(target)
     of_labels = target.dtype.kind != "f" or target.ndim != x.ndim
     if of_labels:
-        t = labels(target, f"{name}: target", samples, classes, ignore_index)
-        kept = t != ignore_index
-        n_kept = int(np.count_nonzero(kept))
-        total = float(n_kept if weight is None else w[t[kept]].sum(dtype=np.float64))
+        t, n_kept = _checked_labels(target, f"{name}: target", samples, classes, ignore_index)
+        total = float(n_kept if weight is None else w[t[t != ignore_index]].sum(dtype=np.float64))
     else:
         t = as_real(target, f"{name}: target", like=x)
         same_shape(t, f"{name}: target", x.shape, "x")
@@ -86,8 +86,33 @@ def loss_and_gradient(
         if dx is not None and np.ndim(dloss):
             dx *= np.expand_dims(np.asarray(dloss, x.dtype), 1)
         return losses.reshape(samples).astype(x.dtype), dx
-    loss = float(losses.sum())
+    loss = elementwise.total(losses)
     return (over(loss, total) if reduction == "mean" else loss), dx
+
+
+# Within a training step, each function of numpy that is not used elsewhere costs ten times what it does in a
+# loop of its own, as its code has to come from memory. So labels are looked at by a kernel, too.
+def _checked_labels(
+    target: np.ndarray, name: str, samples: tuple[int, ...], classes: int, ignore_index: int
+) -> tuple[np.ndarray, int]:
+    """Labels as the kernel takes them, and how many are not ignored; see `labels`."""
+    if target.dtype == _LABEL and target.shape == samples and target.flags.carray:
+        n_kept = kernel.count_kept(target.reshape(-1), classes, ignore_index)
+        if n_kept >= 0:
+            return target, n_kept
+    target = labels(target, name, samples, classes, ignore_index)
+    return target, kernel.count_kept(target.reshape(-1), classes, ignore_index)
+
+
+_LABEL = np.dtype(np.int64)
+
+
+@lru_cache(maxsize=16)
+def _ones(classes: int, dtype: np.dtype) -> np.ndarray:
+    """The weights of classes that have none."""
+    ones = np.ones(classes, dtype)
+    ones.flags.writeable = False
+    return ones
 
 
 def _dloss_scale(dloss: Any, samples: tuple[int, ...], reduction: str, name: str) -> float:

@@ -77,22 +77,57 @@ def linear_backward(
 
     Source: *Deep Learning from Scratch*, 5.6.
     """
+    dy, x, weight, rows = _backward_arguments(dy, x, weight)
+    dweight, dbias = empty(weight.shape, x.dtype), empty(weight.shape[:1], x.dtype)
+    return _backward(dy, x, weight, rows, dweight, dbias, need_dx), dweight, dbias
+
+
+def linear_backward_into(
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    dweight: np.ndarray,
+    dbias: np.ndarray | None,
+    *,
+    need_dx: bool = True,
+) -> np.ndarray | None:
+    """`linear_backward` with the gradients of weight and bias written where they are wanted; not public."""
+    return _backward(*_backward_arguments(dy, x, weight), dweight, dbias, need_dx)
+
+
+def _backward_arguments(
+    dy: np.ndarray, x: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """``dy`` (rows, outputs), ``x``, ``weight`` and ``x`` (rows, inputs), checked."""
     x, weight, rows = _arguments("linear_backward", x, weight)
     outputs = weight.shape[0]
     dy = as_real(dy, "linear_backward: dy", like=x)
     same_shape(dy, "linear_backward: dy", (*x.shape[:-1], outputs), "linear's result")
-    dy = dy.reshape(rows.shape[0], outputs)
+    return dy.reshape(rows.shape[0], outputs), x, weight, rows
+
+
+def _backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    rows: np.ndarray,
+    dweight: np.ndarray,
+    dbias: np.ndarray | None,
+    need_dx: bool,
+) -> np.ndarray | None:
+    """Fill ``dweight`` and ``dbias``, return dx; the arguments are checked."""
     if dy.size == 0 or x.size == 0:
-        dx = zeros(x.shape, x.dtype) if need_dx else None
-        return dx, zeros(weight.shape, x.dtype), dy.sum(axis=0)
+        dweight[...] = 0
+        if dbias is not None:
+            dbias[...] = dy.sum(axis=0)
+        return zeros(x.shape, x.dtype) if need_dx else None
     n_threads = get_num_threads()
-    dweight = empty(weight.shape, x.dtype)
-    dbias = empty((outputs,), x.dtype)
     _linear.linear_backward_weight(dy[:_ROWS], rows[:_ROWS], dweight, n_threads)
     if len(rows) > _ROWS:
         _add_further_rows(dy, rows, dweight, n_threads)
-    _linear.linear_backward_bias(dy, dbias)
-    return linear_backward_input(dy, x, weight) if need_dx else None, dweight, dbias
+    if dbias is not None:
+        _linear.linear_backward_bias(dy, dbias)
+    return linear_backward_input(dy, x, weight) if need_dx else None
 
 
 def _add_further_rows(dy: np.ndarray, rows: np.ndarray, dweight: np.ndarray, n_threads: int) -> None:

@@ -35,7 +35,7 @@ def _remedy(got: tuple[int, ...], shape: tuple[int, ...]) -> str:
 def _reduced(losses: np.ndarray | None, sums: np.ndarray, n: int, reduction: str) -> Any:
     if losses is not None:
         return losses
-    total = float(sums.sum())
+    total = elementwise.total(sums)
     return over(total, n) if reduction == "mean" else total
 
 

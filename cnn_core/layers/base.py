@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from cnn_core._checks import REAL
+from cnn_core._memory import empty, zeros
 from cnn_core.layers import _hints
 from cnn_core.layers._shapes import Shape, ShapeError, Step, explain
 from cnn_core.layers._state import LoadResult, checked_state
@@ -109,8 +110,10 @@ class Layer:
         """Register a trainable array, a copy of ``value``, and a gradient of its shape."""
         if value.dtype not in REAL:
             raise TypeError(f"{self.label}: {name} must be float32 or float64, got {value.dtype}")
-        self.params[name] = np.array(value, order="C")
-        self.grads[name] = np.zeros_like(self.params[name])
+        own = empty(value.shape, value.dtype)  # large ones begin at a cache line, as kernels like it
+        own[...] = value
+        self.params[name] = own
+        self.grads[name] = zeros(value.shape, value.dtype)
         self.dtype = value.dtype
 
     def check_input(self, x: np.ndarray) -> None:

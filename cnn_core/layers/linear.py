@@ -7,6 +7,7 @@ import numpy as np
 from cnn_core import functional as F
 from cnn_core import init as initial
 from cnn_core._checks import integer
+from cnn_core.functional.dense import linear_backward_into
 from cnn_core.layers._parameter import Parameter
 from cnn_core.layers._shapes import Shape, ShapeError
 from cnn_core.layers.base import Layer, real_dtype
@@ -62,6 +63,11 @@ class Linear(Layer):
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
         (x,) = self.recall(dy)
+        if not accumulate:  # a large gradient takes as long to copy as a hidden layer to compute
+            grads = self.grads
+            return linear_backward_into(
+                dy, x, self.weight, grads["weight"], grads.get("bias"), need_dx=need_dx
+            )
         dx, dw, db = F.linear_backward(dy, x, self.weight, need_dx=need_dx)
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx

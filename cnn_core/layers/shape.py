@@ -56,7 +56,9 @@ class Flatten(Layer):
 
     def _range(self, ndim: int) -> tuple[int, int]:
         """First and last axis to merge, as numbers from the front."""
-        first, last = (axis + ndim if axis < 0 else axis for axis in (self.start_dim, self.end_dim))
+        first, last = self.start_dim, self.end_dim
+        first += ndim if first < 0 else 0
+        last += ndim if last < 0 else 0
         if not 0 <= first <= last < ndim:
             raise ShapeError(
                 f"{self.label}: cannot merge axes {self.start_dim} to {self.end_dim} of {ndim} axes",

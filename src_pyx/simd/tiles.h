@@ -20,7 +20,7 @@
 
    dot:    y[m][k] += sum over q of a[m][q] * x[offset[k] + q]
 
-      a tile of 3 x 4 (4 x 6 with 32 registers) vectors of partial sums; a step loads 3 vectors
+      a tile of 3 x 4 (5 x 5 with 32 registers) vectors of partial sums; a step loads 3 vectors
       of a and 4 of x and does 12 multiply-adds; the lanes of each are added at the very end. */
 
 #ifndef CNN_CORE_TILES_H
@@ -31,8 +31,8 @@
 #define OUTER_ROWS 6 /* of y in a tile; a panel of packed weights has this many */
 
 #if defined(__AVX512F__) || defined(__aarch64__)
-#define DOT_ROWS 4
-#define DOT_TAPS 6
+#define DOT_ROWS 5
+#define DOT_TAPS 5
 #else
 #define DOT_ROWS 3
 #define DOT_TAPS 4

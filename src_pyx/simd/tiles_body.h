@@ -130,8 +130,8 @@ static void TYPED(outer_product)(const REAL *a, const REAL *x, const ptrdiff_t *
 
 ALWAYS_INLINE void TYPED(dot_tile)(const int rows, const int taps, const REAL *a, ptrdiff_t a_stride,
                                    const REAL *x, const ptrdiff_t *offset, ptrdiff_t n_q,
-                                   ptrdiff_t n_images, ptrdiff_t a_image, ptrdiff_t x_image, REAL *y,
-                                   ptrdiff_t y_stride)
+                                   ptrdiff_t n_images, ptrdiff_t a_image, ptrdiff_t x_image,
+                                   const REAL *ahead, REAL *y, ptrdiff_t y_stride)
 {
     VECTOR sum[DOT_ROWS][DOT_TAPS];
     REAL tail[DOT_ROWS][DOT_TAPS];
@@ -146,6 +146,8 @@ ALWAYS_INLINE void TYPED(dot_tile)(const int rows, const int taps, const REAL *a
             VECTOR column[DOT_ROWS];
             UNROLLED for (int m = 0; m < rows; m++)
                 column[m] = *(const UNALIGNED *)(a + m * a_stride + q);
+            if (rows == DOT_ROWS)
+                __builtin_prefetch(ahead + q, 0, 2);
             UNROLLED for (int k = 0; k < taps; k++) {
                 VECTOR row = *(const UNALIGNED *)(x + offset[k] + q);
                 UNROLLED for (int m = 0; m < rows; m++)
@@ -163,18 +165,22 @@ ALWAYS_INLINE void TYPED(dot_tile)(const int rows, const int taps, const REAL *a
         }
 }
 
+#define DOT_TILE(ROWS, TAPS)                                                                      \
+    TYPED(dot_tile)(ROWS, TAPS, a + m * a_stride, a_stride, x, offset + k, n_q, n_images, a_image, \
+                    x_image, ahead, y + m * y_stride + k, y_stride)
 #define DOT_CASE(TAPS)                                                                            \
     case TAPS:                                                                                    \
         if (rows == DOT_ROWS)                                                                     \
-            TYPED(dot_tile)(DOT_ROWS, TAPS, a + m * a_stride, a_stride, x, offset + k, n_q, n_images, \
-                            a_image, x_image, y + m * y_stride + k, y_stride);                    \
+            DOT_TILE(DOT_ROWS, TAPS);                                                             \
+        else if (rows == 2)                                                                       \
+            DOT_TILE(2, TAPS);                                                                    \
         else                                                                                      \
-            TYPED(dot_tile)(1, TAPS, a + m * a_stride, a_stride, x, offset + k, n_q, n_images, a_image, \
-                            x_image, y + m * y_stride + k, y_stride);                             \
+            DOT_TILE(1, TAPS);                                                                    \
         break;
 
 /* y (n_m, n_k) in rows y_stride apart: added to.  Row m of a starts at a + m * a_stride.  Sums
-   over q of n_images images, which lie a_image and x_image apart. */
+   over q of n_images images, which lie a_image and x_image apart.  While some taps are used, each full
+   tile fetches a row of the next ones into the second-level cache. */
 static void TYPED(dot_product)(const REAL *a, ptrdiff_t a_stride, const REAL *x,
                                const ptrdiff_t *offset, ptrdiff_t n_q, ptrdiff_t n_images,
                                ptrdiff_t a_image, ptrdiff_t x_image, REAL *y, ptrdiff_t y_stride,
@@ -184,8 +190,11 @@ static void TYPED(dot_product)(const REAL *a, ptrdiff_t a_stride, const REAL *x,
     for (ptrdiff_t tile = 0; tile < n_tiles; tile++) {
         ptrdiff_t k = tile * n_k / n_tiles;
         ptrdiff_t taps = (tile + 1) * n_k / n_tiles - k; /* much the same for each */
-        for (ptrdiff_t m = 0; m < n_m;) {
-            ptrdiff_t rows = n_m - m >= DOT_ROWS ? DOT_ROWS : 1;
+        const ptrdiff_t end = (tile + 2) * n_k / n_tiles;
+        for (ptrdiff_t m = 0, next = k + taps; m < n_m; next++) {
+            const REAL *ahead = x + offset[next < end && next < n_k ? next : k];
+            const ptrdiff_t left = n_m - m; /* one row alone keeps too few sums running */
+            ptrdiff_t rows = left >= DOT_ROWS && left != DOT_ROWS + 1 ? DOT_ROWS : left >= 2 ? 2 : 1;
             switch (taps) {
                 DOT_CASE(1)
                 DOT_CASE(2)
@@ -193,7 +202,6 @@ static void TYPED(dot_product)(const REAL *a, ptrdiff_t a_stride, const REAL *x,
                 DOT_CASE(4)
 #if DOT_TAPS > 4
                 DOT_CASE(5)
-                DOT_CASE(6)
 #endif
             }
             m += rows;
@@ -201,5 +209,6 @@ static void TYPED(dot_product)(const REAL *a, ptrdiff_t a_stride, const REAL *x,
     }
 }
 #undef DOT_CASE
+#undef DOT_TILE
 
 #undef LANES
