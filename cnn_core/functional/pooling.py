@@ -12,6 +12,7 @@ from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._windows import has_pixels, windows_of
 
+_INDEX = np.dtype(np.int32)
 _MOST_PIXELS = 2**31 - 1  # of a plane whose pixels int32 can number
 
 
@@ -134,10 +135,18 @@ def max_pool2d_backward(dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[i
 
 def _winners(indices: np.ndarray, dy: np.ndarray, plane: int, name: str) -> np.ndarray:
     """Indices as C-contiguous int32; the kernel says whether they are inside the plane."""
+    if (  # as max_pool2d made them: one quick test, the long way for all others
+        type(indices) is np.ndarray
+        and indices.dtype == _INDEX
+        and indices.shape == dy.shape
+        and plane <= _MOST_PIXELS
+        and indices.flags.carray
+    ):
+        return indices
     if not isinstance(indices, np.ndarray) or indices.dtype.newbyteorder("=") not in (np.int32, np.int64):
         raise TypeError(f"{name}: indices: expects int32 or int64 from max_pool2d, got {_kind(indices)}")
     _checks.same_shape(indices, f"{name}: indices", dy.shape, "dy")
-    if plane > np.iinfo(np.int32).max:
+    if plane > _MOST_PIXELS:
         raise ValueError(f"{name}: x_shape: planes of {plane} pixels are more than int32 can number")
     native = np.require(indices, indices.dtype.newbyteorder("="), ["C_CONTIGUOUS", "ALIGNED"])
     if native.dtype != np.int32:
