@@ -19,7 +19,7 @@ written.
 from libc.string cimport memcpy
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
-from tiles cimport OUTER_ROWS, dot_product, outer_product
+from tiles cimport DOT_BYTES, OUTER_ROWS, dot_product, outer_product
 
 import_kernel_api()
 
@@ -28,7 +28,6 @@ cdef enum:
     OUTPUTS = 96                        # of y's columns
     FEWEST_BLOCKS = 8                   # of y
     SMALL_BLOCK = 12                    # outputs, but no fewer
-    INPUT_BYTES = 9216                  # summed at once: x's block stays in the second-level cache
     COLUMNS = 64                        # of dx and dweight: two vectors, or a multiple
     OUTER_BLOCK = 240                   # rows of dx and dweight, a multiple of the tiles' heights
 
@@ -51,7 +50,7 @@ cdef inline Py_ssize_t _blocks(Py_ssize_t size, Py_ssize_t block) noexcept nogil
 
 cdef void _dot_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef Py_ssize_t item, row, n_rows, column, n_columns, i, j, row_blocks = _blocks(job.n_rows, ROWS)
-    cdef Py_ssize_t start, end, parts = (job.n_sum * sizeof(real) + INPUT_BYTES - 1) // INPUT_BYTES
+    cdef Py_ssize_t start, end, parts = (job.n_sum * sizeof(real) + DOT_BYTES - 1) // DOT_BYTES
     cdef const real *x
     cdef real *y
     for item in range(first, last):
@@ -64,7 +63,7 @@ cdef void _dot_blocks(const Job *job, Py_ssize_t first, Py_ssize_t last, real *s
         for i in range(n_rows):
             for j in range(n_columns):
                 y[i * job.n_columns + j] = (<const real *> job.bias)[column + j] if job.bias else 0
-        for i in range(parts):          # of whole cache lines but the last
+        for i in range(parts):          # so few inputs that x's rows stay in the second-level cache
             start = job.n_sum * i // parts // 16 * 16
             end = job.n_sum if i == parts - 1 else job.n_sum * (i + 1) // parts // 16 * 16
             dot_product(

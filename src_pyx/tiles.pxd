@@ -4,6 +4,7 @@ from cnn_core.kernel_api cimport real
 
 cdef extern from "tiles.h" nogil:
     enum: OUTER_ROWS
+    enum: DOT_BYTES
 
     void outer_product_f32(
         const float *a, const float *x, const Py_ssize_t *offset, Py_ssize_t n_k, const float *bias,

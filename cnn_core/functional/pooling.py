@@ -12,6 +12,8 @@ from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._windows import check_numbering, has_pixels, windows_of
 
+_INDEX = np.dtype(np.int32)
+
 
 def _same_planes(dy: np.ndarray, x_shape: Sequence[int], name: str) -> None:
     if dy.shape[:2] != tuple(x_shape[:2]):
@@ -160,6 +162,13 @@ def max_pool2d_relu_backward(
 
 def _winners(indices: np.ndarray, dy: np.ndarray, plane: int, name: str) -> np.ndarray:
     """Indices as C-contiguous int32; the kernel says whether they are inside the plane."""
+    if (  # as max_pool2d made them: one quick test, the long way for all others
+        type(indices) is np.ndarray
+        and indices.dtype == _INDEX
+        and indices.shape == dy.shape
+        and indices.flags.carray
+    ):
+        return indices
     if not isinstance(indices, np.ndarray) or indices.dtype.newbyteorder("=") not in (np.int32, np.int64):
         raise TypeError(f"{name}: indices: expects int32 or int64 from max_pool2d, got {_kind(indices)}")
     _checks.same_shape(indices, f"{name}: indices", dy.shape, "dy")

@@ -33,9 +33,11 @@
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define DOT_ROWS 5
 #define DOT_TAPS 5
+#define DOT_BYTES 9216 /* of a row that are best summed at once: lanes are added half as often ... */
 #else
 #define DOT_ROWS 3
 #define DOT_TAPS 4
+#define DOT_BYTES 4096 /* ... but more loads for each multiply-add want the first-level cache */
 #endif
 
 #define BODY "tiles_body.h"

@@ -146,7 +146,7 @@ ALWAYS_INLINE void TYPED(dot_tile)(const int rows, const int taps, const REAL *a
             VECTOR column[DOT_ROWS];
             UNROLLED for (int m = 0; m < rows; m++)
                 column[m] = *(const UNALIGNED *)(a + m * a_stride + q);
-            if (rows == DOT_ROWS)
+            if (rows == DOT_ROWS && VECTOR_BYTES == 64) /* a cache line */
                 __builtin_prefetch(ahead + q, 0, 2);
             UNROLLED for (int k = 0; k < taps; k++) {
                 VECTOR row = *(const UNALIGNED *)(x + offset[k] + q);
