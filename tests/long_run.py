@@ -2,8 +2,8 @@
 
     python tests/long_run.py        # 10,000 steps and 1,000 models: a minute or two
 
-Memory is asserted; speed is reported only, as it belongs to the machine and to who else uses it. Shorter runs are
-tests in test_memory.py.
+Memory is asserted; speed is reported only, as it belongs to the machine and to who else uses it. Shorter runs
+are tests in test_memory.py.
 """
 
 import gc

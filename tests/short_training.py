@@ -1,4 +1,4 @@
-"""A training of a few steps that calls most kernels, for tools that make every step slow: ci/valgrind.sh runs it."""
+"""A training of a few steps that calls most kernels, for tools that are slow: ci/valgrind.sh runs it."""
 
 import tempfile
 from pathlib import Path

@@ -3,10 +3,12 @@
 ``CNN_CORE_KILLS=50`` kills a training so many times; the nightly profile does (see ``fuzzing``).
 """
 
+import contextlib
 import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +206,40 @@ def test_a_disk_that_fails_when_all_is_written(tmp_path, monkeypatch, call, code
     assert caught.value.errno == code
     assert load_tensors(path)[0]["w"].tolist() == [1, 1, 1]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of its own, of 256 kB: whoever may mount one has it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 4096])
+def test_a_disk_that_is_really_full(small_disk, tmp_path, room):
+    path, ballast = small_disk / "c.safetensors", small_disk / "ballast"
+    fit(build(path), epochs=1)
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:  # to the last page
+            file.write(bytes(4096))
+    os.truncate(ballast, ballast.stat().st_size - room)
+    assert path.stat().st_size > room
+    last_good = path.read_bytes()
+
+    with pytest.raises(OSError, match=f"No space left on device: .*{path.name}"):
+        fit(build(path).resume(path), epochs=2)
+    assert path.read_bytes() == last_good
+    assert sorted(small_disk.iterdir()) == [ballast, path]
+
+    ballast.unlink()
+    resumed = build(path).resume(path)
+    fit(resumed, epochs=2)
+    assert_same_bits(everything(resumed), undisturbed(tmp_path, epochs=2))
 
 
 @pytest.mark.parametrize("limit", [0, 1000, 100_000])
