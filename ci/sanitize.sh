@@ -37,7 +37,8 @@ CFLAGS="-fsanitize=$kind -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFL
 export LD_PRELOAD=$("${CC:-gcc}" -print-file-name=$library)
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1:die_after_fork=0 PYTHONMALLOC=malloc
-"$PYTHON" -m pytest -q -p no:cacheprovider -k "not torch" tests/test_kernels.py tests/test_*_kernels.py \
+# No capture: what a sanitizer says as it ends the process would be lost.
+"$PYTHON" -m pytest -q --capture=no -p no:cacheprovider -k "not torch" tests/test_kernels.py tests/test_*_kernels.py \
     tests/test_functional.py tests/test_any_geometry.py tests/test_bad_input.py tests/test_layers.py \
     tests/test_losses.py tests/test_optim.py tests/test_objects.py tests/test_training.py tests/test_numbers.py \
     tests/test_fuzz_functions.py tests/test_runtime.py tests/test_processes.py tests/test_interruptions.py "$@"

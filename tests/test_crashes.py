@@ -50,14 +50,14 @@ def undisturbed(tmp_path, epochs=EPOCHS):
 # ---------------------------------------------------------------- kill -9
 
 TRAIN = """
-import os, signal, sys
+import os, signal, sys, time
 sys.path[:0] = {paths!r}
 import test_crashes as t
 from cnn_core.files import _atomic
 from cnn_core.training import Callback
 
-path, suicide = sys.argv[1], int(sys.argv[2])
-moments = 0
+path, suicide, kill_after = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+moments = steps = 0
 
 def moment():  # one of those at which the process may end: before and after all that a write consists of
     global moments
@@ -93,7 +93,11 @@ for name in ("fsync", "link", "replace"):
 class Report(Callback):
     runs_last = True
     def on_step_end(self, trainer):
+        global steps
+        steps += 1
         print(trainer.step, flush=True)
+        if 0 < kill_after <= steps - 5:
+            time.sleep(600)  # the kill is on its way, however busy the machine is
 
 trainer = t.build(path)
 trainer.callbacks.append(Report())
@@ -114,7 +118,7 @@ def test_killed_at_many_moments_it_ends_with_the_same_bits(tmp_path):
     reached = 0
 
     def run(suicide, kill_after):
-        command = [sys.executable, str(script), str(path), str(suicide)]
+        command = [sys.executable, str(script), str(path), str(suicide), str(kill_after)]
         steps = []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout:
