@@ -5,6 +5,7 @@
 #   ci/sanitize.sh undefined     shifts, overflows, misaligned accesses
 #   ci/sanitize.sh thread        races between the pool's threads
 #
+# Each takes five to fifteen minutes on two cores.
 # Builds a copy of the source for one instruction set (CNN_CORE_BUILD_ISA, default avx2) with the python on the
 # PATH, which needs the packages of '.[test]'. Further arguments go to pytest.
 set -euo pipefail
