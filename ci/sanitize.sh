@@ -37,7 +37,7 @@ CFLAGS="-fsanitize=$kind -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFL
 # Python itself is not instrumented and frees nothing at its end. Its own allocator would hide small arrays.
 export LD_PRELOAD=$("${CC:-gcc}" -print-file-name=$library)
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1:die_after_fork=0 PYTHONMALLOC=malloc
+export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1:die_after_fork=0:allocator_may_return_null=1 PYTHONMALLOC=malloc
 # No capture: what a sanitizer says as it ends the process would be lost.
 "$PYTHON" -m pytest -q --capture=no -p no:cacheprovider -k "not torch" tests/test_kernels.py tests/test_*_kernels.py \
     tests/test_functional.py tests/test_any_geometry.py tests/test_bad_input.py tests/test_layers.py \
