@@ -5,6 +5,7 @@
 #   ci/sanitize.sh undefined     shifts, overflows, misaligned accesses
 #   ci/sanitize.sh thread        races between the pool's threads
 #
+# Each takes five to fifteen minutes on two cores.
 # Builds a copy of the source for one instruction set (CNN_CORE_BUILD_ISA, default avx2) with the python on the
 # PATH, which needs the packages of '.[test]'. Further arguments go to pytest.
 set -euo pipefail
@@ -36,8 +37,9 @@ CFLAGS="-fsanitize=$kind -fno-sanitize-recover=all -fno-omit-frame-pointer" LDFL
 # Python itself is not instrumented and frees nothing at its end. Its own allocator would hide small arrays.
 export LD_PRELOAD=$("${CC:-gcc}" -print-file-name=$library)
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
-export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1:die_after_fork=0 PYTHONMALLOC=malloc
-"$PYTHON" -m pytest -q -p no:cacheprovider -k "not torch" tests/test_kernels.py tests/test_*_kernels.py \
+export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1:die_after_fork=0:allocator_may_return_null=1 PYTHONMALLOC=malloc
+# No capture: what a sanitizer says as it ends the process would be lost.
+"$PYTHON" -m pytest -q --capture=no -p no:cacheprovider -k "not torch" tests/test_kernels.py tests/test_*_kernels.py \
     tests/test_functional.py tests/test_any_geometry.py tests/test_bad_input.py tests/test_layers.py \
     tests/test_losses.py tests/test_optim.py tests/test_objects.py tests/test_training.py tests/test_numbers.py \
     tests/test_fuzz_functions.py tests/test_runtime.py tests/test_processes.py tests/test_interruptions.py "$@"

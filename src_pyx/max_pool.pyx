@@ -56,7 +56,9 @@ def max_pool2d(
     """
     cdef max_pooling job = max_pooling(
         &x[0, 0, 0, 0], &y[0, 0, 0, 0], NULL, x.shape[0] * x.shape[1],
-        x.shape[2], x.shape[3], y.shape[2], y.shape[3], kh, kw, sh, sw, ph, pw, dh, dw, relu,
+        x.shape[2], x.shape[3], y.shape[2], y.shape[3], kh, kw,
+        # a stride beyond the padded image has one window, and might overflow where lanes have others
+        min(sh, x.shape[2] + 2 * ph), min(sw, x.shape[3] + 2 * pw), ph, pw, dh, dw, relu,
     )
     if indices is not None:
         job.indices = &indices[0, 0, 0, 0]

@@ -319,7 +319,7 @@ def test_ctrl_c_saves(tmp_path):
 
 
 SCRIPT = """
-import sys
+import sys, time
 sys.path[:0] = {paths!r}
 from training_parts import make_data, make_trainer, shift
 from cnn_core.optim import Adam
@@ -330,8 +330,10 @@ class Report(Callback):
     runs_last = True
     def on_step_end(self, trainer):
         print(trainer.step, flush=True)
+        if 0 < kill_at < trainer.step:
+            time.sleep(600)  # the kill is on its way, however busy the machine is
 
-path = sys.argv[1]
+path, kill_at = sys.argv[1], int(sys.argv[4])
 trainer = make_trainer(
     Adam(), schedule=Cosine(0.01, 9), augment=shift, callbacks=[Checkpoint(path, every_steps=1), Report()]
 )
@@ -349,15 +351,15 @@ def test_killed_twice_it_ends_with_the_same_bits(tmp_path):
     script.write_text(SCRIPT.format(paths=folders))
     path, model_path = tmp_path / "c.safetensors", tmp_path / "model.safetensors"
 
-    def run(how, kill_at=None):
-        command = [sys.executable, str(script), str(path), how, str(model_path)]
+    def run(how, kill_at=0):
+        command = [sys.executable, str(script), str(path), how, str(model_path), str(kill_at)]
         steps = []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout:
                 steps.append(int(line))
                 if steps[-1] == kill_at:
                     os.kill(process.pid, signal.SIGKILL)
-        assert process.returncode == (0 if kill_at is None else -signal.SIGKILL)
+        assert process.returncode == (-signal.SIGKILL if kill_at else 0)
         return steps
 
     run("start", kill_at=2)

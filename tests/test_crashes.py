@@ -3,10 +3,12 @@
 ``CNN_CORE_KILLS=50`` kills a training so many times; the nightly profile does (see ``fuzzing``).
 """
 
+import contextlib
 import errno
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,14 +50,14 @@ def undisturbed(tmp_path, epochs=EPOCHS):
 # ---------------------------------------------------------------- kill -9
 
 TRAIN = """
-import os, signal, sys
+import os, signal, sys, time
 sys.path[:0] = {paths!r}
 import test_crashes as t
 from cnn_core.files import _atomic
 from cnn_core.training import Callback
 
-path, suicide = sys.argv[1], int(sys.argv[2])
-moments = 0
+path, suicide, kill_after = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+moments = steps = 0
 
 def moment():  # one of those at which the process may end: before and after all that a write consists of
     global moments
@@ -91,7 +93,11 @@ for name in ("fsync", "link", "replace"):
 class Report(Callback):
     runs_last = True
     def on_step_end(self, trainer):
+        global steps
+        steps += 1
         print(trainer.step, flush=True)
+        if 0 < kill_after <= steps - 5:
+            time.sleep(600)  # the kill is on its way, however busy the machine is
 
 trainer = t.build(path)
 trainer.callbacks.append(Report())
@@ -112,7 +118,7 @@ def test_killed_at_many_moments_it_ends_with_the_same_bits(tmp_path):
     reached = 0
 
     def run(suicide, kill_after):
-        command = [sys.executable, str(script), str(path), str(suicide)]
+        command = [sys.executable, str(script), str(path), str(suicide), str(kill_after)]
         steps = []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             for line in process.stdout:
@@ -204,6 +210,40 @@ def test_a_disk_that_fails_when_all_is_written(tmp_path, monkeypatch, call, code
     assert caught.value.errno == code
     assert load_tensors(path)[0]["w"].tolist() == [1, 1, 1]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of its own, of 256 kB: whoever may mount one has it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 4096])
+def test_a_disk_that_is_really_full(small_disk, tmp_path, room):
+    path, ballast = small_disk / "c.safetensors", small_disk / "ballast"
+    fit(build(path), epochs=1)
+    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:  # to the last page
+            file.write(bytes(4096))
+    os.truncate(ballast, ballast.stat().st_size - room)
+    assert path.stat().st_size > room
+    last_good = path.read_bytes()
+
+    with pytest.raises(OSError, match=f"No space left on device: .*{path.name}"):
+        fit(build(path).resume(path), epochs=2)
+    assert path.read_bytes() == last_good
+    assert sorted(small_disk.iterdir()) == [ballast, path]
+
+    ballast.unlink()
+    resumed = build(path).resume(path)
+    fit(resumed, epochs=2)
+    assert_same_bits(everything(resumed), undisturbed(tmp_path, epochs=2))
 
 
 @pytest.mark.parametrize("limit", [0, 1000, 100_000])

@@ -317,6 +317,26 @@ def test_any_value_for_any_argument(row: Row, guarded: Guarded) -> None:
                 raise AssertionError(f"{row.name}({name}={value!r:.100}): {error!r}") from error
 
 
+@pytest.mark.parametrize("row", FUNCTIONS, ids=lambda row: row.name)
+@pytest.mark.filterwarnings("ignore")
+def test_a_number_of_numpy_is_an_array_without_dimensions(row: Row) -> None:
+    """Found by AddressSanitizer: a check of shapes that looked at arrays only let such a number through."""
+
+    def outcome(arguments: dict[str, Any]) -> list[bytes] | str:
+        try:
+            return [y.tobytes() for y in compare.call(functional, FixedCase(row, arguments), arguments)]
+        except (ValueError, TypeError) as error:
+            return f"{type(error).__name__}: {error}"
+
+    case = FixedCase(row, row.build(np.random.default_rng(0), **row.sweep[0]))
+    for name, value in case.arguments(np.float32).items():
+        if isinstance(value, np.ndarray) and value.dtype == np.float32:
+            number, array = (
+                {**case.arguments(np.float32), name: two} for two in (np.float32(2), np.array(2, np.float32))
+            )
+            assert outcome(number) == outcome(array), name
+
+
 def test_the_guards_notice() -> None:
     guarded = Guarded()
     x = guarded.empty((4,), np.float32)

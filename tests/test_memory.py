@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import long_run
 import pytest
 
 pytestmark = pytest.mark.skipif(
@@ -62,3 +63,13 @@ def test_training_holds_the_same_memory_after_every_step(name: str, steps: int) 
 
 def test_a_deep_network_trains_in_100_megabytes() -> None:
     assert train("DeepConvNet", 100, 4)["peak"] < 100_000_000
+
+
+def test_a_trainer_runs_on_without_growing() -> None:
+    """A short version of long_run.py, which the nightly run does in full."""
+    long_run.assert_training_is_flat(long_run.train(epochs=5))
+
+
+@pytest.mark.parametrize("kind", ["SimpleConvNet", "DeepConvNet"])
+def test_models_that_are_dropped_leave_nothing(kind: str) -> None:
+    long_run.make_and_drop(40, kind)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from cnn_core import reference
 from cnn_core._threads import get_num_threads, set_num_threads
 from cnn_core.functional.pooling import (
     adaptive_avg_pool2d,
@@ -217,3 +218,14 @@ def test_indices_must_be_integers():
     dy = np.ones((1, 1, 2, 2))
     with pytest.raises(TypeError, match="int32 or int64"):
         max_pool2d_backward(dy, dy, (1, 1, 4, 4))
+
+
+@pytest.mark.parametrize("stride", [7, 2**31, 2**62])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_stride_beyond_the_image_has_one_window(stride, dtype):
+    """UndefinedBehaviorSanitizer found that the lanes without a window overflowed."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 7, 5)).astype(dtype)
+    y, indices = max_pool2d(x, 3, stride=stride, padding=1, return_indices=True)
+    expected = reference.max_pool2d(x, 3, stride=9, padding=1, return_indices=True)
+    np.testing.assert_array_equal(y, expected[0])
+    np.testing.assert_array_equal(indices, expected[1])

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,6 +88,48 @@ if __name__ == "__main__":
     assert joblib.Parallel(n_jobs=2, backend={backend!r})(jobs) == expected
 """
     run(tmp_path, body)
+
+
+@pytest.mark.parametrize("first", ["cnn_core", "sklearn"])
+def test_beside_scikit_learn_and_the_threads_of_numpy(first, tmp_path):
+    """Taking turns with OpenMP and with OpenBLAS, and from several Python threads at once."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    body = """
+import threading
+from sklearn.cluster import KMeans
+from sklearn.neighbors import KNeighborsClassifier
+
+rng = np.random.default_rng(0)
+points, a = rng.normal(size=(2000, 20)), rng.normal(size=(400, 400))
+
+def turn(seed):
+    bits = work(seed)
+    product = (a @ a).tobytes()
+    centres = KMeans(3, n_init=1, random_state=0).fit(points).cluster_centers_
+    classes = KNeighborsClassifier().fit(points[:1000], points[:1000, 0] > 0).predict(points[1000:])
+    return bits, product, np.round(centres, 6).tobytes(), classes.tobytes()
+
+expected = [turn(seed) for seed in range(3)]
+assert [turn(seed) for seed in range(3)] == expected
+found = {}
+threads = [threading.Thread(target=lambda seed=seed: found.update({seed: turn(seed)})) for seed in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert [found[seed][0] for seed in range(3)] == [bits for bits, *_ in expected]
+print(*(bits for bits, *_ in expected))
+"""
+    alone = run(tmp_path, "print(*[work(seed) for seed in range(3)])")
+    path = tmp_path / "scenario.py"
+    path.write_text(
+        ("import sklearn.cluster, sklearn.neighbors\n" if first == "sklearn" else "") + PRELUDE + body
+    )
+    process = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=DEADLOCK, check=False
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert process.stdout == alone
 
 
 # ---------------------------------------------------------------- torch
@@ -216,6 +259,49 @@ while any(os.sched_getaffinity(int(task)) != cpus for task in os.listdir(tasks))
     time.sleep(0.01)  # one may be on its way
 """
     run(tmp_path, body)
+@pytest.fixture
+def new_cgroup():
+    """A cgroup of our own, and how to set its quota; skips where none may be made."""
+    v1, v2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
+    parent = v1 if (v1 / "cpu.cfs_quota_us").exists() else v2
+    folder = parent / f"cnn_core_test_{os.getpid()}"
+    try:
+        folder.mkdir()
+    except OSError as error:
+        pytest.skip(f"may not make a cgroup: {error}")
+
+    def set_quota(cpus: float) -> Path:
+        try:
+            if parent == v1:
+                (folder / "cpu.cfs_period_us").write_text("100000")
+                (folder / "cpu.cfs_quota_us").write_text(str(int(cpus * 100_000)))
+            else:
+                (folder / "cpu.max").write_text(f"{int(cpus * 100_000)} 100000")
+        except OSError as error:
+            pytest.skip(f"may not set a quota: {error}")
+        return folder / "cgroup.procs"
+
+    yield set_quota
+    folder.rmdir()
+
+
+@pytest.mark.parametrize(("quota", "cpus"), [(0.5, 1), (1, 1), (2.5, 2), (7, 7)])
+def test_the_quota_of_a_real_cgroup_is_kept(new_cgroup, quota, cpus):
+    """A process that is put into the cgroup, before it imports the library, as a container's is."""
+    code = f"""
+import os
+open({str(new_cgroup(quota))!r}, "w").write(str(os.getpid()))
+import cnn_core
+print(cnn_core.get_num_threads(), cnn_core._threads._cgroup_quota(), cnn_core._threads._affinity())
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "CNN_CORE_NUM_THREADS"}
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=DEADLOCK
+    )
+    assert process.returncode == 0, process.stderr
+    n_threads, allowed, affinity = map(int, process.stdout.split())
+    assert allowed == cpus
+    assert n_threads == min(cpus, affinity)
 
 
 # ---------------------------------------------------------------- the end

@@ -13,7 +13,7 @@ from cnn_core.functional._reduction import REDUCTIONS, over
 
 def _pair(x: np.ndarray, target: np.ndarray, reduction: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     x = as_real(x, f"{name}: x")
-    if isinstance(target, np.ndarray) and target.shape != x.shape:
+    if isinstance(target, np.ndarray | np.generic) and target.shape != x.shape:
         remedy = _remedy(target.shape, x.shape)
         raise ValueError(f"{name}: target: expects shape {x.shape} of x, got {target.shape}{remedy}")
     target = as_real(target, f"{name}: target", like=x)
