@@ -3,7 +3,7 @@
 #
 #   ci/sanitize.sh address       accesses outside of arrays
 #   ci/sanitize.sh undefined     shifts, overflows, misaligned accesses
-#   ci/sanitize.sh thread        races between the pool's threads
+#   ci/sanitize.sh thread        races between the pool's threads, and between those that call
 #
 # Builds a copy of the source for one instruction set (CNN_CORE_BUILD_ISA, default avx2) with the python on the
 # PATH, which needs the packages of '.[test]'. Further arguments go to pytest.
@@ -38,4 +38,4 @@ export LD_PRELOAD=$("${CC:-gcc}" -print-file-name=$library)
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1 PYTHONMALLOC=malloc
 "$PYTHON" -m pytest -q -p no:cacheprovider -k "not torch" tests/test_kernels.py tests/test_functional.py \
-    tests/test_any_geometry.py tests/test_fuzz_functions.py "$@"
+    tests/test_any_geometry.py tests/test_fuzz_functions.py tests/test_many_threads.py "$@"
