@@ -3,7 +3,7 @@
 #
 #   ci/sanitize.sh address       accesses outside of arrays
 #   ci/sanitize.sh undefined     shifts, overflows, misaligned accesses
-#   ci/sanitize.sh thread        races between the pool's threads
+#   ci/sanitize.sh thread        races between the pool's threads, and between those that call
 #
 # Each takes five to fifteen minutes on two cores.
 # Builds a copy of the source for one instruction set (CNN_CORE_BUILD_ISA, default avx2) with the python on the
@@ -42,4 +42,5 @@ export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1:die_after_for
 "$PYTHON" -m pytest -q --capture=no -p no:cacheprovider -k "not torch" tests/test_kernels.py tests/test_*_kernels.py \
     tests/test_functional.py tests/test_any_geometry.py tests/test_bad_input.py tests/test_layers.py \
     tests/test_losses.py tests/test_optim.py tests/test_objects.py tests/test_training.py tests/test_numbers.py \
-    tests/test_fuzz_functions.py tests/test_runtime.py tests/test_processes.py tests/test_interruptions.py "$@"
+    tests/test_fuzz_functions.py tests/test_runtime.py tests/test_processes.py tests/test_interruptions.py tests/test_many_threads.py \
+    "$@"

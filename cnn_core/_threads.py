@@ -5,7 +5,8 @@ import os
 
 from cnn_core._kernels import runtime
 
-_n_threads: int | None = None
+_default: int | None = None  # once it is known
+_chosen: int | None = None  # with set_num_threads
 
 
 def get_num_threads() -> int:
@@ -14,11 +15,16 @@ def get_num_threads() -> int:
     Unless `set_num_threads` or the environment variable ``CNN_CORE_NUM_THREADS`` says otherwise:
     the CPUs this process may run on, but no more than its cgroup's CPU quota pays for.
     """
-    global _n_threads
-    if _n_threads is None:
-        _n_threads = _from_environment() or min(_affinity(), _cgroup_quota(), runtime.MAX_THREADS)
-        runtime.set_num_threads(_n_threads)
-    return _n_threads
+    global _default
+    if _chosen is not None:
+        return _chosen
+    if _default is None:
+        _default = _from_environment() or min(_affinity(), _cgroup_quota(), runtime.MAX_THREADS)
+        runtime.set_num_threads(_default)
+        if _chosen is not None:  # by another thread meanwhile
+            runtime.set_num_threads(_chosen)
+            return _chosen
+    return _default
 
 
 def set_num_threads(n_threads: int) -> None:
@@ -31,9 +37,9 @@ def set_num_threads(n_threads: int) -> None:
     TypeError, ValueError
         If ``n_threads`` is not an integer between 1 and 256.
     """
-    global _n_threads
-    _n_threads = _checked(n_threads, "set_num_threads")
-    runtime.set_num_threads(_n_threads)
+    global _chosen
+    chosen = _chosen = _checked(n_threads, "set_num_threads")
+    runtime.set_num_threads(chosen)
 
 
 def _checked(n_threads: object, source: str) -> int:

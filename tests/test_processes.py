@@ -230,7 +230,7 @@ tasks = "/proc/self/task"
 before = set(os.listdir(tasks)) if os.path.exists(tasks) else None  # numpy's own
 cpu = min(os.sched_getaffinity(0))
 os.sched_setaffinity(0, {cpu})
-cnn_core._threads._n_threads = None  # as at the start
+cnn_core._threads._default = None  # as at the start
 assert cnn_core.get_num_threads() == 1
 cnn_core.set_num_threads(3)
 work(0)
@@ -259,6 +259,8 @@ while any(os.sched_getaffinity(int(task)) != cpus for task in os.listdir(tasks))
     time.sleep(0.01)  # one may be on its way
 """
     run(tmp_path, body)
+
+
 @pytest.fixture
 def new_cgroup():
     """A cgroup of our own, and how to set its quota; skips where none may be made."""

@@ -1,5 +1,7 @@
 """Convolution, forward and backward."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from cnn_core._checks import Pair, as_nchw, as_real, as_vector, checked_size, same_shape
@@ -106,6 +108,15 @@ def conv2d_pool(
     return y, indices
 
 
+class _Fit(NamedTuple):
+    """What `PackedConv2d` knows of the images that it saw last."""
+
+    image: tuple[int, ...]  # (C, H, W)
+    geometry: Geometry
+    result: tuple[int, int, int]
+    packed: np.ndarray
+
+
 class PackedConv2d:
     """`conv2d` for prediction: one weight, packed once, and what follows it in the same pass over memory.
 
@@ -134,32 +145,32 @@ class PackedConv2d:
         self._weight, self._bias = weight, bias
         self._options = stride, padding, dilation, groups
         self._relu, self._pool = relu, pool
-        self._image: tuple[int, ...] = ()
+        self._fit: _Fit | None = None
         self._weights: dict[bool, np.ndarray] = {}
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         x = as_nchw(x, "conv2d: x")
-        if x.shape[1:] != self._image:
-            self._fit(x)
-        g = self._geometry
-        y = empty((x.shape[0], *self._result), x.dtype)
+        fit = self._fit  # looked at once: another thread may predict images of another shape meanwhile
+        if fit is None or x.shape[1:] != fit.image:
+            fit = self._fit = self._fitted(x)
+        y = empty((x.shape[0], *fit.result), x.dtype)
         if y.size and x.size:
-            packed = self._weights[g.by_winograd]
-            _convolve(with_extra(x, g), packed, self._bias, y, g, self._relu, self._pool)
+            g = fit.geometry
+            _convolve(with_extra(x, g), fit.packed, self._bias, y, g, self._relu, self._pool)
         elif y.size:
             _sum_over_nothing(self._bias, y, self._relu)
         return y
 
-    def _fit(self, x: np.ndarray) -> None:
+    def _fitted(self, x: np.ndarray) -> _Fit:
         """Check images of a new shape, choose the algorithm for them and pack the weight for it."""
         x, weight, g = arguments("conv2d", x, self._weight, *self._options)
-        if g.by_winograd not in self._weights:
-            self._weights[g.by_winograd] = _packed(weight, g)
+        packed = self._weights.get(g.by_winograd)
+        if packed is None:
+            packed = self._weights[g.by_winograd] = _packed(weight, g)
         shrink = 2 if self._pool else 1
-        self._geometry = g
-        self._result = weight.shape[0], g.out[0] // shrink, g.out[1] // shrink
-        checked_size((x.shape[0], *self._result), "conv2d: result")
-        self._image = x.shape[1:]
+        result = weight.shape[0], g.out[0] // shrink, g.out[1] // shrink
+        checked_size((x.shape[0], *result), "conv2d: result")
+        return _Fit(x.shape[1:], g, result, packed)
 
 
 def conv2d_backward(

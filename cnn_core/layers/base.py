@@ -29,8 +29,8 @@ class Layer:
     :meth:`check_input` first and :meth:`remember` last; ``backward`` starts with :meth:`recall` and hands the
     gradients of its parameters to :meth:`store_grads`. Without parameters, ``backward(dy)`` needs no options.
 
-    A layer remembers one forward pass, so one object belongs in one place of one network, and one network
-    in one thread at a time.
+    A layer remembers one forward pass, so one object belongs in one place of one network, and a network that
+    trains in one thread. Predictions keep nothing: threads may share a network for them.
 
     Attributes
     ----------

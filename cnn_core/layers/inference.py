@@ -62,9 +62,10 @@ class Fused(Sequential):
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
-        if self._run is None:
-            self._run = self._prepared()
-        return self._run(x)
+        run = self._run
+        if run is None:  # threads that come here at once prepare the same
+            run = self._run = self._prepared()
+        return run(x)
 
     def _prepared(self) -> Callable[[np.ndarray], np.ndarray]:
         for value in self.params.values():

@@ -55,11 +55,12 @@ class ConvPool(Together):
         """`forward` and the ReLU after it; `backward` is then that of all three."""
         conv, pool = self._conv, self._pool
         conv.check_input(x)
-        if self._shapes is None or self._shapes[0] != x.shape:
-            between = conv.output_shape(x.shape)
-            pool.output_shape(between)
-            self._shapes = x.shape, between
-        between = self._shapes[1]
+        shapes = self._shapes  # looked at once: another thread may predict images of another shape meanwhile
+        if shapes is None or shapes[0] != x.shape:
+            shapes = x.shape, conv.output_shape(x.shape)
+            pool.output_shape(shapes[1])
+            self._shapes = shapes
+        between = shapes[1]
         if not x.size:
             return pool.forward_relu(conv.forward(x, training), training, relu=relu)
         y, indices = conv2d_pool(

@@ -173,4 +173,22 @@ static void allocator_release(void *memory)
         allocator_trim(allocator.limit);
 }
 
+static size_t allocator_cached(void)
+{
+    size_t bytes;
+    mutex_lock(&allocator.mutex);
+    bytes = allocator.cached;
+    mutex_unlock(&allocator.mutex);
+    return bytes;
+}
+
+static size_t allocator_in_use(void)
+{
+    size_t bytes;
+    mutex_lock(&allocator.mutex);
+    bytes = allocator.in_use;
+    mutex_unlock(&allocator.mutex);
+    return bytes;
+}
+
 #endif

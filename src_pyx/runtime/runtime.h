@@ -7,7 +7,7 @@
 #include "cpu.h"
 #include "pool.h"
 
-static const char *runtime_isa_level_name = "baseline";
+static const char *runtime_isa_level_name = "baseline"; /* set before any kernel is there to ask */
 
 static void runtime_set_isa_level(const char *level) { runtime_isa_level_name = level; }
 static const char *runtime_isa_level(void) { return runtime_isa_level_name; }
@@ -19,9 +19,6 @@ static void runtime_set_num_threads(int n_threads)
     __atomic_store_n(&runtime_num_threads_now, n_threads, __ATOMIC_RELAXED);
 }
 static int runtime_num_threads(void) { return __atomic_load_n(&runtime_num_threads_now, __ATOMIC_RELAXED); }
-
-static size_t allocator_cached(void) { return allocator.cached; }
-static size_t allocator_in_use(void) { return allocator.in_use; }
 
 #ifndef _WIN32
 /* A fork copies one thread.  Holding the allocator's lock over it keeps the lists whole in the
