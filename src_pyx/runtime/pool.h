@@ -49,11 +49,12 @@ static struct {
     ptrdiff_t paused_at; /* the job's next item, while the main thread forks */
     int n_workers;       /* started so far; only the busy thread changes it */
     uint32_t born[POOL_MAX_THREADS]; /* the last job before each worker's time */
-    int n_sleeping;      /* atomic: workers that block on `work`, or are about to */
+    int sleeps[POOL_MAX_THREADS]; /* atomic: the worker blocks on its `work`, or is about to */
     int caller_cpu;      /* atomic: where the thread was that woke them; negative if nobody knows */
     int caller_wants;    /* atomic: how many threads it wanted, itself among them */
     mutex_t mutex;
-    condition_t work, done;
+    condition_t work[POOL_MAX_THREADS]; /* one for each worker: those that a job has no use for sleep on */
+    condition_t done;
     int backwards;       /* atomic: see pool_run_alone */
     size_t jobs_shared;  /* atomic: how many jobs had several threads so far */
 } pool;
@@ -66,10 +67,13 @@ static struct {
 static void pool_reset(void)
 {
     __atomic_store_n(&pool.gate, 0, __ATOMIC_SEQ_CST);
-    pool.busy = pool.main_inside = pool.n_workers = pool.n_sleeping = 0;
+    pool.busy = pool.main_inside = pool.n_workers = 0;
     mutex_init(&pool.mutex);
-    condition_init(&pool.work);
     condition_init(&pool.done);
+    for (int worker = 0; worker < POOL_MAX_THREADS; worker++) {
+        pool.sleeps[worker] = 0;
+        condition_init(&pool.work[worker]);
+    }
 }
 
 /* Looks for signals if it is time to; whether to leave the job.  Handlers run in the mode that the caller had. */
@@ -100,7 +104,7 @@ static void pool_take_ranges(pool_job *job, int worker)
 }
 
 /* Waits for a job other than `seen`; returns the gate as it was found. */
-static uint64_t pool_await_job(uint32_t seen)
+static uint64_t pool_await_job(uint32_t seen, int worker)
 {
     uint64_t gate;
     for (int spin = 0; spin < POOL_SPINS; spin++) {
@@ -110,14 +114,14 @@ static uint64_t pool_await_job(uint32_t seen)
         cpu_pause();
     }
     mutex_lock(&pool.mutex);
-    __atomic_fetch_add(&pool.n_sleeping, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pool.sleeps[worker], 1, __ATOMIC_SEQ_CST);
     for (;;) {
         gate = __atomic_load_n(&pool.gate, __ATOMIC_SEQ_CST);
         if (GATE_JOB(gate) != seen)
             break;
-        condition_wait(&pool.work, &pool.mutex);
+        condition_wait(&pool.work[worker], &pool.mutex);
     }
-    __atomic_fetch_sub(&pool.n_sleeping, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&pool.sleeps[worker], 0, __ATOMIC_SEQ_CST);
     mutex_unlock(&pool.mutex);
     const int cpu = this_cpu();
     if (cpu >= 0 && cpu == __atomic_load_n(&pool.caller_cpu, __ATOMIC_RELAXED))
@@ -130,7 +134,7 @@ static void pool_work(void *argument)
     int worker = (int)(intptr_t)argument; /* 1, 2, ...: a caller is worker 0 */
     uint32_t seen = pool.born[worker];
     for (;;) {
-        uint64_t gate = pool_await_job(seen);
+        uint64_t gate = pool_await_job(seen, worker);
         seen = GATE_JOB(gate);
         while (GATE_JOB(gate) == seen && worker < GATE_OPEN(gate)) {
             if (!__atomic_compare_exchange_n(&pool.gate, &gate, gate + 1, 0, __ATOMIC_ACQ_REL,
@@ -163,11 +167,13 @@ static void pool_open_gate(int n_threads)
 {
     uint64_t job = GATE_JOB(pool.gate) + (uint32_t)1;
     __atomic_store_n(&pool.gate, job << 32 | (uint64_t)n_threads << 16, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&pool.n_sleeping, __ATOMIC_SEQ_CST) > 0) {
+    for (int worker = 1; worker < n_threads; worker++) {
+        if (!__atomic_load_n(&pool.sleeps[worker], __ATOMIC_SEQ_CST))
+            continue;
         __atomic_store_n(&pool.caller_cpu, this_cpu(), __ATOMIC_RELAXED);
         __atomic_store_n(&pool.caller_wants, n_threads, __ATOMIC_RELAXED);
         mutex_lock(&pool.mutex);
-        condition_signal_all(&pool.work);
+        condition_signal_all(&pool.work[worker]);
         mutex_unlock(&pool.mutex);
     }
 }
