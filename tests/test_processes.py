@@ -230,7 +230,7 @@ tasks = "/proc/self/task"
 before = set(os.listdir(tasks)) if os.path.exists(tasks) else None  # numpy's own
 cpu = min(os.sched_getaffinity(0))
 os.sched_setaffinity(0, {cpu})
-cnn_core._threads._default = None  # as at the start
+cnn_core._threads._default = cnn_core._threads._chosen = None  # as at the start
 assert cnn_core.get_num_threads() == 1
 cnn_core.set_num_threads(3)
 work(0)

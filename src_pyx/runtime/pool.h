@@ -156,7 +156,7 @@ static void pool_start_workers(int wanted)
 {
     while (pool.n_workers < wanted) {
         int worker = pool.n_workers + 1;
-        pool.born[worker] = GATE_JOB(pool.gate);
+        pool.born[worker] = GATE_JOB(__atomic_load_n(&pool.gate, __ATOMIC_RELAXED));
         if (thread_launch(pool_work, (void *)(intptr_t)worker) != 0)
             return; /* the system has no more threads: go on with those there are */
         pool.n_workers = worker;
@@ -165,7 +165,7 @@ static void pool_start_workers(int wanted)
 
 static void pool_open_gate(int n_threads)
 {
-    uint64_t job = GATE_JOB(pool.gate) + (uint32_t)1;
+    uint64_t job = GATE_JOB(__atomic_load_n(&pool.gate, __ATOMIC_RELAXED)) + (uint32_t)1;
     __atomic_store_n(&pool.gate, job << 32 | (uint64_t)n_threads << 16, __ATOMIC_SEQ_CST);
     for (int worker = 1; worker < n_threads; worker++) {
         if (!__atomic_load_n(&pool.sleeps[worker], __ATOMIC_SEQ_CST))
