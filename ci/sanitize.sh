@@ -5,7 +5,7 @@
 #   ci/sanitize.sh undefined     shifts, overflows, misaligned accesses
 #   ci/sanitize.sh thread        races between the pool's threads, and between those that call
 #
-# Each takes a quarter of an hour on two cores.
+# Each takes three to fifteen minutes on two cores.
 # Builds a copy of the source for one instruction set (CNN_CORE_BUILD_ISA, default avx2) with the python on the
 # PATH, which needs the packages of '.[test]'. Further arguments go to pytest.
 set -euo pipefail
