@@ -5,6 +5,7 @@ examples, the same ones every time, and takes seconds; ``HYPOTHESIS_PROFILE=nigh
 file of tests, other ones every night, and prints how to repeat what fails.
 """
 
+import codecs
 import os
 import sys
 import tracemalloc
@@ -88,6 +89,11 @@ def _watch(event: str, arguments: tuple) -> None:
 
 
 _hooked = False
+
+
+# Python imports a codec, and so executes its module, when a pickle first asks for it.
+for codec in ("ascii", "latin-1", "utf-8", "raw-unicode-escape", "unicode-escape"):
+    codecs.lookup(codec)
 
 
 @contextmanager
