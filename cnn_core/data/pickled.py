@@ -58,9 +58,8 @@ def load_pickled(content: bytes, name: str) -> Any:
                 raise ValueError(f"has more than {_MOST_INSTRUCTIONS} instructions")
             machine.step(opcode.name, argument)
         return machine.result()
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError) as error:
-        raise ValueError(f"{name}: not a pickle of plain arrays: {error or type(error).__name__}") from error
-    except Warning as error:  # of escapes that no pickle has, where warnings are errors
+    # Warning: of escapes that no pickle has, where warnings are errors.
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, Warning) as error:
         raise ValueError(f"{name}: not a pickle of plain arrays: {error or type(error).__name__}") from error
 
 
