@@ -1,6 +1,7 @@
 """The gradients of a convolution with respect to its weight and its bias.
 
     dweight[f, k] = sum over images and pixels q of dy[f][q] * plane[offset[k] + q]
+    dbias[f]      = sum over images and pixels q of dy[f][q]
 
 A band of an image's rows at a time, dy gets its filters side by side, and ``taps_product`` (simd/taps.h)
 adds to the sums of all taps, reading the padded image as it lies. Where a group has too few filters to
@@ -10,7 +11,8 @@ input (convolution.pxd) have beyond the output's, and ``dot_product`` (simd/tile
 With ``indices``, dy is the gradient after 2x2 max pooling and the ReLU that may follow it, and stands for the
 one before, (N, F, OH, OW), which is made in the cache, a band at a time.
 
-Bands are added up in shards that depend on the shapes alone, and the shards in their order.
+Bands are added up in shards that depend on the shapes alone, and the shards in their order. A long sum is
+taken in rounds: each adds some bands to every shard.
 
 Contract as in conv2d.pyx. Every element of the outputs is written.
 """
@@ -30,13 +32,14 @@ from filters cimport (
     taps_product,
 )
 from tiles cimport dot_product
-from vector_sums cimport sum_of
+from vector_sums cimport add_vectors, sum_of
 
 import_kernel_api()
 
 cdef enum:
     PIXELS_AT_ONCE = 1024               # under a sum before its lanes are added
     SHARDS = 8
+    ROUND_PRODUCTS = 1 << 28            # of a shard: between rounds, Ctrl-C may end the call
 
 cdef struct Job:
     Shape s
@@ -46,6 +49,9 @@ cdef struct Job:
     void *dweight
     void *partial                       # (n_shards, F, K), filters side by side (n_shards, groups, K, lanes)
     Py_ssize_t partial_numbers          # of one shard
+    void *dbias                         # or NULL
+    double *sums                        # for it: (n_shards, sums_numbers)
+    Py_ssize_t sums_numbers             # (F,), filters side by side (groups, n_blocks, lanes)
     Py_ssize_t n_blocks                 # vectors that a group's filters fill; 0: pixels side by side
     Shape padded                        # filters side by side: as if at stride 1, so the planes are the image
     Py_ssize_t padded_rows              # of a band
@@ -53,6 +59,7 @@ cdef struct Job:
     Py_ssize_t K
     Py_ssize_t n_bands, band_rows       # an image's rows, cut
     Py_ssize_t n_units, n_shards        # units are bands of images
+    Py_ssize_t round, n_rounds          # each takes a part of each shard's units
     Py_ssize_t at_once                  # units in scratch together
     Py_ssize_t width, plane             # of the planes
     Py_ssize_t planes_numbers           # of one unit; 0: the input serves as it is
@@ -92,25 +99,33 @@ cdef void _at_width(const Job *job, Py_ssize_t n, Py_ssize_t first, real *to) no
                 to += job.width - s.OW
 
 
+# Where the part of a shard that a round takes begins, in units.
+cdef inline Py_ssize_t _begin(const Job *job, Py_ssize_t shard, Py_ssize_t round) noexcept nogil:
+    return (shard * job.n_rounds + round) * job.n_units // (job.n_shards * job.n_rounds)
+
+
 cdef void _shards(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef Py_ssize_t shard, unit, end, n_now
     cdef real *partial
+    cdef double *sums
     for shard in range(first, last):
         partial = <real *> job.partial + shard * job.partial_numbers
-        memset(partial, 0, job.partial_numbers * sizeof(real))
-        unit = shard * job.n_units // job.n_shards
-        end = (shard + 1) * job.n_units // job.n_shards
+        sums = job.sums + shard * job.sums_numbers
+        if job.round == 0:
+            memset(partial, 0, job.partial_numbers * sizeof(real))
+            memset(sums, 0, job.sums_numbers * sizeof(double))
+        unit, end = _begin(job, shard, job.round), _begin(job, shard, job.round + 1)
         while unit < end:
             n_now = min(job.at_once, end - unit)
             if job.n_blocks:
-                _add_filters_side_by_side(job, unit, scratch, partial)
+                _add_filters_side_by_side(job, unit, scratch, partial, sums)
             else:
-                _add_pixels_side_by_side(job, unit, n_now, scratch, partial)
+                _add_pixels_side_by_side(job, unit, n_now, scratch, partial, sums)
             unit += n_now
 
 
 cdef inline void _add_filters_side_by_side(
-    const Job *job, Py_ssize_t unit, real *scratch, real *partial,
+    const Job *job, Py_ssize_t unit, real *scratch, real *partial, double *sums,
 ) noexcept nogil:
     cdef const Shape *s = &job.s
     cdef Py_ssize_t lanes = lanes_of(sizeof(real)), group_F = s.F // s.groups, g, b
@@ -138,6 +153,10 @@ cdef inline void _add_filters_side_by_side(
                     dy + first + row * s.OW, plane, group_F - b * lanes, n_rows * s.OW, s.OW, 0,
                     s.F * plane, dy_lanes + b * block,
                 )
+            if job.dbias is not NULL:
+                add_vectors(
+                    <const real *> dy_lanes + b * block, n_rows * s.OW, sums + (g * job.n_blocks + b) * lanes
+                )
         taps_product(
             planes + g * job.group_planes, s.sh * job.width, s.sw, job.offset, job.K,
             <const real *> dy_lanes, block, n_rows, s.OW, job.n_blocks,
@@ -146,10 +165,10 @@ cdef inline void _add_filters_side_by_side(
 
 
 cdef inline void _add_pixels_side_by_side(
-    const Job *job, Py_ssize_t unit, Py_ssize_t n_units, real *scratch, real *partial,
+    const Job *job, Py_ssize_t unit, Py_ssize_t n_units, real *scratch, real *partial, double *sums,
 ) noexcept nogil:
     cdef const Shape *s = &job.s
-    cdef Py_ssize_t group_F = s.F // s.groups, u, n, row, g
+    cdef Py_ssize_t group_F = s.F // s.groups, u, n, row, g, f
     cdef real *planes = scratch
     cdef real *wide = scratch + job.at_once * job.planes_numbers
     for u in range(n_units):
@@ -159,6 +178,9 @@ cdef inline void _add_pixels_side_by_side(
             planes + u * job.planes_numbers,
         )
         _at_width(job, n, row, wide + u * s.F * job.n_pixels)
+        if job.dbias is not NULL:       # what is between the rows is zero
+            for f in range(s.F):
+                sums[f] += sum_of(<const real *> wide + (u * s.F + f) * job.n_pixels, job.n_pixels)
     for g in range(s.groups):
         dot_product(
             wide + g * group_F * job.n_pixels, job.n_pixels, planes + g * job.group_planes, job.offset,
@@ -178,6 +200,17 @@ cdef void _add_shards(const Job *job, Py_ssize_t first, Py_ssize_t last, real *s
             total[i] += partial[i]
 
 
+# The sums of all shards, without the lanes that no filter fills.
+cdef void _sums_to_bias(const Job *job, real *dbias) noexcept nogil:
+    cdef Py_ssize_t group_F = job.s.F // job.s.groups, in_group = job.sums_numbers // job.s.groups, f, shard
+    cdef double total
+    for f in range(job.s.F):
+        total = 0
+        for shard in range(job.n_shards):
+            total += job.sums[shard * job.sums_numbers + f // group_F * in_group + f % group_F]
+        dbias[f] = <real> total
+
+
 # Sums of (groups, K, lanes) to dweight (groups, filters, K).
 cdef void _lanes_to_weight(const Job *job, const real *total, const real *no_bias) noexcept nogil:
     cdef Py_ssize_t lanes = lanes_of(sizeof(real)), group_F = job.s.F // job.s.groups, g, b
@@ -195,10 +228,11 @@ def conv2d_backward_weight(
     const int32_t[:, :, :, ::1] indices,    # IN   of max_pool2d or minus one: dy is its gradient; or None
     const real[:, :, :, ::1] x,         # IN   (N, C, H, W)
     real[:, :, :, ::1] dweight,         # OUT  (F, C / groups, KH, KW)
+    real[::1] dbias,                    # OUT  (F,), or None
     Py_ssize_t sh, Py_ssize_t sw, Py_ssize_t ph, Py_ssize_t pw, Py_ssize_t dh, Py_ssize_t dw,
     Py_ssize_t groups, int n_threads,
 ):
-    """Fill ``dweight``; shards of the batch are shared among threads."""
+    """Fill the gradients; shards of the batch are shared among threads."""
     cdef Job job
     cdef Shape *s = &job.s
     cdef Py_ssize_t lanes = lanes_of(sizeof(real)), unit_numbers
@@ -210,6 +244,7 @@ def conv2d_backward_weight(
     s.OW = (s.W + 2 * pw - dw * (s.KW - 1) - 1) // sw + 1
     job.x, job.dy, job.dweight = &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &dweight[0, 0, 0, 0]
     job.indices = &indices[0, 0, 0, 0] if indices is not None else NULL
+    job.dbias = &dbias[0] if dbias is not None else NULL
     job.K = dweight.shape[1] * s.KH * s.KW
     job.n_blocks = 0
     if fills_lanes(s.F // groups, sizeof(real)):
@@ -220,6 +255,7 @@ def conv2d_backward_weight(
     job.n_bands = (s.OH - 1) // job.band_rows + 1
     job.n_units = s.N * job.n_bands
     job.n_shards = min(SHARDS, job.n_units)
+    job.n_rounds = 1 + job.n_units // job.n_shards * (job.band_rows * s.OW * s.F * job.K) // ROUND_PRODUCTS
     job.at_once = 1
     if job.n_blocks:
         job.padded = s[0]
@@ -232,7 +268,8 @@ def conv2d_backward_weight(
             job.width, job.plane, job.planes_numbers = s.W, s.H * s.W, 0
         job.group_planes = s.C // groups * job.plane
         unit_numbers = job.n_blocks * job.band_rows * s.OW * lanes
-        job.partial_numbers = groups * job.K * job.n_blocks * lanes
+        job.sums_numbers = groups * job.n_blocks * lanes
+        job.partial_numbers = job.K * job.sums_numbers
     else:
         job.padded = s[0]
         job.width = s.OW + reach(s.KW, sw, dw)
@@ -244,82 +281,33 @@ def conv2d_backward_weight(
         job.planes_numbers = groups * job.group_planes
         job.at_once = min(max(1, PIXELS_AT_ONCE // job.n_pixels), (job.n_units - 1) // job.n_shards + 1)
         unit_numbers = s.F * job.n_pixels
+        job.sums_numbers = s.F
         job.partial_numbers = s.F * job.K
 
     cdef Py_ssize_t worker_numbers = (job.at_once * (job.planes_numbers + unit_numbers) + 15) // 16 * 16
+    cdef Py_ssize_t n_sums = (job.n_shards * job.sums_numbers + 7) // 8 * 8
     cdef Py_ssize_t *offset = <Py_ssize_t *> allocate(
         (job.n_shards * job.partial_numbers + n_threads * worker_numbers) * sizeof(real)
-        + (job.K + 7) // 8 * 8 * sizeof(Py_ssize_t)
+        + (job.K + 7) // 8 * 8 * sizeof(Py_ssize_t) + n_sums * sizeof(double)
     )
     if offset is NULL:
         raise MemoryError("conv2d_backward: no memory for its working buffers")
-    cdef real *scratch = <real *> (offset + (job.K + 7) // 8 * 8)
+    job.sums = <double *> (offset + (job.K + 7) // 8 * 8)
+    cdef real *scratch = <real *> (job.sums + n_sums)
     job.partial, job.offset = scratch + n_threads * worker_numbers, offset
     with nogil:
         tap_offsets(&job.padded, job.width, job.plane, offset)
-        parallel_for(
-            <task> &_shards[real], &job, job.n_shards, 1,
-            scratch, worker_numbers * sizeof(real), n_threads,
-        )
+        for job.round in range(job.n_rounds):
+            parallel_for(
+                <task> &_shards[real], &job, job.n_shards, 1,
+                scratch, worker_numbers * sizeof(real), n_threads,
+            )
         parallel_for(<task> &_add_shards[real], &job, job.partial_numbers, 16384, NULL, 0, n_threads)
         if job.n_blocks:
             memset(no_bias, 0, sizeof(no_bias))
             _lanes_to_weight(&job, <const real *> job.partial, <const real *> no_bias)
         else:
             memcpy(job.dweight, job.partial, job.partial_numbers * sizeof(real))
+        if job.dbias is not NULL:
+            _sums_to_bias(&job, <real *> job.dbias)
         release(offset)
-
-
-# ---- with respect to the bias ----
-
-cdef struct BiasJob:
-    const void *dy
-    const int32_t *indices              # of dy, or NULL
-    void *dbias
-    Py_ssize_t N, F
-    Py_ssize_t plane                    # numbers in a plane of dy
-    Py_ssize_t n_pixels                 # in the plane that it stands for
-
-
-cdef void _bias_filters(const BiasJob *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
-    cdef const real *dy
-    cdef const int32_t *indices
-    cdef real *plane = scratch + 16     # what is at minus one lands before it: no branch to guess wrongly
-    cdef Py_ssize_t n, f, i
-    cdef double total
-    for f in range(first, last):
-        total = 0
-        for n in range(job.N):
-            dy = <const real *> job.dy + (n * job.F + f) * job.plane
-            if job.indices:             # the sum is of the same numbers in the same order
-                indices = job.indices + (n * job.F + f) * job.plane
-                memset(plane, 0, job.n_pixels * sizeof(real))
-                for i in range(job.plane):
-                    plane[indices[i]] = dy[i]
-                dy = plane
-            total += sum_of(dy, job.n_pixels)
-        (<real *> job.dbias)[f] = <real> total
-
-
-def conv2d_backward_bias(
-    const real[:, :, :, ::1] dy,        # IN   (N, F, OH, OW); (N, F, OH // 2, OW // 2) with indices
-    const int32_t[:, :, :, ::1] indices,    # IN   of max_pool2d or minus one: dy is its gradient; or None
-    real[::1] dbias,                    # OUT  (F,)
-    Py_ssize_t OH, Py_ssize_t OW, int n_threads,
-):
-    """Fill ``dbias`` with the sums of ``dy`` over images and pixels; filters are shared among threads."""
-    cdef BiasJob job = BiasJob(
-        &dy[0, 0, 0, 0], NULL, &dbias[0], dy.shape[0], dy.shape[1], dy.shape[2] * dy.shape[3], OH * OW
-    )
-    cdef size_t worker_bytes = 0
-    cdef void *scratch = NULL
-    if indices is not None:
-        job.indices = &indices[0, 0, 0, 0]
-        worker_bytes = (16 + (job.n_pixels + 15) // 16 * 16) * sizeof(real)
-        scratch = allocate(n_threads * worker_bytes)
-        if scratch is NULL:
-            raise MemoryError("conv2d_backward: no memory for its working buffers")
-    with nogil:
-        parallel_for(<task> &_bias_filters[real], &job, job.F, 1, scratch, worker_bytes, n_threads)
-        if scratch:
-            release(scratch)

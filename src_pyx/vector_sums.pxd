@@ -9,6 +9,8 @@ cdef extern from "vector_sums.h" nogil:
     double sum_f64(const double *x, Py_ssize_t n) noexcept
     double dot_f32(const float *x, const float *y, Py_ssize_t n) noexcept
     double dot_f64(const double *x, const double *y, Py_ssize_t n) noexcept
+    void add_vectors_f32(const float *x, Py_ssize_t n, double *lanes) noexcept
+    void add_vectors_f64(const double *x, Py_ssize_t n, double *lanes) noexcept
     float largest_f32(const float *x, Py_ssize_t n) noexcept
     double largest_f64(const double *x, Py_ssize_t n) noexcept
     void add_moments_f32(const float *x, float centre, Py_ssize_t n, double *first, double *second) noexcept
@@ -60,6 +62,14 @@ cdef inline double dot_of(const real *x, const real *y, Py_ssize_t n) noexcept n
         return dot_f32(x, y, n)
     else:
         return dot_f64(x, y, n)
+
+
+cdef inline void add_vectors(const real *x, Py_ssize_t n, double *lanes) noexcept nogil:
+    """lanes[i] += x[i] + x[LANES + i] + ..., n vectors"""
+    if real is float:
+        add_vectors_f32(x, n, lanes)
+    else:
+        add_vectors_f64(x, n, lanes)
 
 
 cdef inline real largest_of(const real *x, Py_ssize_t n) noexcept nogil:

@@ -11,6 +11,9 @@ A chunk of tiles at a time (simd/winograd.h has the algebra and the register til
 Filters are taken some at a time, so that M does not grow with their number. The price of the
 algorithm is rounding: some ten times that of the direct sum, which is still in the sixth digit.
 
+Backward, ``gate`` is the output of the ReLU that gave the convolution its input, if one did: its own
+backward pass is then done while the gradient is written.
+
 Contract as in conv2d.pyx, and: 3x3, stride 1, no dilation, one group, padding at most 2. Every element
 of the output is written.
 """
@@ -51,6 +54,7 @@ cdef struct Job:
     bint relu, pool
     int32_t *indices                    # of the winners of pooling, or NULL
     const float *bias                   # one for each lane of each block of filters
+    const float *gate                   # like y, or NULL
     const float *U                      # (36, blocks of filters, C, lane)
     Py_ssize_t C, F
     Py_ssize_t shares                   # into which the filters are cut: 1 unless tiles are few
@@ -83,7 +87,7 @@ cdef void _items(const Job *job, Py_ssize_t begin, Py_ssize_t end, float *scratc
             for b in range(n_blocks):
                 transform_output(
                     s, M + b * block, job.M_part, job.bias + (first + b) * CHANNEL_LANES, job.relu,
-                    job.pool, job.F, (first + b) * CHANNEL_LANES, chunk, pixels, job.y, job.indices,
+                    job.pool, job.gate, job.F, (first + b) * CHANNEL_LANES, chunk, pixels, job.y, job.indices,
                 )
             first += n_blocks
 
@@ -97,6 +101,7 @@ def winograd(
     const int32_t[:, :, :, ::1] x_indices,  # IN   of max_pool2d or minus one: x is its gradient; or None
     const float[::1] packed,            # IN   by pack_winograd
     const float[::1] bias,              # IN   (F,), or None
+    const float[:, :, :, ::1] gate,     # IN   like y, or None: where it is not above zero, y is zero
     float[:, :, :, ::1] y,              # OUT  (N, F, OH, OW); (N, F, OH // 2, OW // 2) with pool
     int32_t[:, :, :, ::1] indices,      # OUT  with pool: as max_pool2d's, or None
     Py_ssize_t ph, Py_ssize_t pw, bint relu, bint pool, int n_threads,
@@ -106,6 +111,7 @@ def winograd(
     cdef Tiles *s = &job.tiles
     job.U, job.y, job.relu, job.pool = &packed[0], &y[0, 0, 0, 0], relu, pool
     job.indices = &indices[0, 0, 0, 0] if indices is not None else NULL
+    job.gate = &gate[0, 0, 0, 0] if gate is not None else NULL
     s.N, job.C, s.H, s.W = x.shape[0], x.shape[1], x.shape[2], x.shape[3]
     if x_indices is not None:
         s.H, s.W = y.shape[2] + 2 - 2 * ph, y.shape[3] + 2 - 2 * pw

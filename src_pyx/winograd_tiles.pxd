@@ -26,6 +26,10 @@ cdef extern from "winograd.h" nogil:
         const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
         Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
     ) noexcept
+    void gated_to_planes "gated_to_planes_f32"(
+        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *gate,
+        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
+    ) noexcept
     void words_to_planes "words_to_planes_f32"(
         const void *source, Py_ssize_t width, Py_ssize_t gap, Py_ssize_t n_channels, Py_ssize_t n,
         Py_ssize_t plane, Py_ssize_t ahead, void *y,
@@ -47,7 +51,7 @@ cdef extern from "winograd.h" nogil:
     ) noexcept
     void winograd_weight_product(
         const float *d, Py_ssize_t d_block, const float *v, Py_ssize_t v_block, Py_ssize_t n_tiles,
-        Py_ssize_t n_filter_blocks, Py_ssize_t n_channel_blocks, float *m,
+        Py_ssize_t n_filter_blocks, Py_ssize_t n_channel_blocks, bint add, float *m,
     ) noexcept
 
 # A batch of images seen as tiles of the output.
@@ -162,10 +166,12 @@ cdef inline void transform_gradient(
 
 
 # y = A^T M A + bias of a chunk, for up to LANES filters from filter f on, then ReLU and the maxima of 2x2
-# windows if asked for: (N, F, OH, OW), or half of OH and OW.
+# windows if asked for: (N, F, OH, OW), or half of OH and OW. With `gate`, like y, none of these, but zero
+# where the gate is not above zero.
 cdef inline void transform_output(
     const Tiles *s, const float *m, Py_ssize_t m_stride, const float *bias, bint relu, bint pool,
-    Py_ssize_t F, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *y, int32_t *indices,
+    const float *gate, Py_ssize_t F, Py_ssize_t f, Py_ssize_t chunk, float *pixels, float *y,
+    int32_t *indices,
 ) noexcept nogil:
     cdef Py_ssize_t first = chunk * s.chunk_rows, r, n, i, to, n_pixels
     cdef Py_ssize_t shrink = 2 if pool else 1
@@ -178,6 +184,11 @@ cdef inline void transform_output(
             winograd_pool(pixels, s.across, bias, relu, 4 * i * s.OW, s.OW, winners)
         to = ((n * F + f) * OH + tile * i) * OW
         n_pixels = min(tile, OH - tile * i) * OW
+        if gate:
+            gated_to_planes(
+                pixels, OW, tile * s.across - OW, gate + to, F - f, n_pixels, OH * OW, F * OH * OW, y + to
+            )
+            continue
         channels_to_planes(
             pixels, OW, tile * s.across - OW, NULL if pool else bias, relu and not pool, F - f, n_pixels,
             OH * OW, F * OH * OW, y + to,

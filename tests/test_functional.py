@@ -105,6 +105,33 @@ def test_convolution_keeps_what_is_not_finite_in_its_windows(groups, kernel, val
     np.testing.assert_array_equal(np.isfinite(y), ~seen)
 
 
+@pytest.mark.parametrize(
+    ("channels", "size", "exact"), [(12, 3, False), (8, 11, True)], ids=["winograd", "direct sum"]
+)
+def test_a_long_weight_gradient_is_the_sum_of_its_parts(channels, size, exact) -> None:
+    """It is added up in rounds, its halves in one."""
+    rng = np.random.default_rng(0)
+    n = {3: 66, 11: 18}[size]
+    x = rng.integers(-1, 2, (n, channels, 128, 128)).astype(np.float32)
+    dy = rng.integers(-1, 2, (n, channels, 128, 128)).astype(np.float32)
+    weight = np.zeros((channels, channels, size, size), np.float32)
+
+    def gradients(images: slice) -> tuple[np.ndarray, np.ndarray]:
+        dx, dweight, dbias = functional.conv2d_backward(
+            dy[images], x[images], weight, padding=size // 2, need_dx=False
+        )
+        assert dx is None
+        assert dbias is not None
+        return dweight, dbias
+
+    dweight, dbias = gradients(slice(n))
+    halves = gradients(slice(n // 2)), gradients(slice(n // 2, n))
+    np.testing.assert_array_equal(dbias, dy.sum(axis=(0, 2, 3)))  # of integers: no digit is lost
+    # Winograd's transforms have thirds; a sum of that many terms of -1, 0 and 1 is some thousand at most.
+    tolerance = 0 if exact else 0.02
+    np.testing.assert_allclose(dweight, halves[0][0] + halves[1][0], rtol=0, atol=tolerance)
+
+
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.93, 1.0])
 def test_dropout_drops_a_fraction_and_scales_the_rest(p: float) -> None:
     x = np.random.default_rng(0).normal(size=(200, 300)).astype(np.float32)

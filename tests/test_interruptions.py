@@ -136,6 +136,38 @@ assert wrong == []
     run(tmp_path, LONG + INTERRUPTED + body)
 
 
+def test_ctrl_c_ends_the_gradient_of_a_weight(tmp_path):
+    """It is added up in eight parts, whatever its size, but in rounds: so many jobs of two threads."""
+    body = """
+from cnn_core._kernels import conv2d_backward_weight as kernel, runtime
+
+x = np.random.default_rng(0).normal(size=(32, 64, 94, 94)).astype(np.float32)
+dy = np.random.default_rng(1).normal(size=(32, 64, 64, 64)).astype(np.float32)
+dweight = np.empty((64, 64, 31, 31), np.float32)
+
+def gradient(x, dy, dweight):
+    "Returns the number of jobs."
+    jobs = runtime.jobs_shared()
+    try:
+        kernel.conv2d_backward_weight(dy, None, x, dweight, None, 1, 1, 0, 0, 1, 1, 1, 2)
+    finally:
+        done.append(runtime.jobs_shared() - jobs)
+
+done = []
+gradient(x[:1, :, :, :60].copy(), dy[:1, :, :, :30].copy(), dweight)  # a hundredth of the work
+soon()
+try:
+    gradient(x, dy, dweight)
+except KeyboardInterrupt:
+    pass
+else:
+    raise AssertionError("not interrupted")
+print(done[0], done[1])
+assert done[0] > 2 and done[1] < 50 * done[0], done
+"""
+    run(tmp_path, LONG + body)
+
+
 # ---------------------------------------------------------------- handlers
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import cnn_core
 from cnn_core.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
-from cnn_core.layers.together import ConvPool, WithReLU
+from cnn_core.layers.together import AfterReLU, ConvPool, WithReLU
 
 THREADS = (1, 2, 3)
 
@@ -84,6 +84,27 @@ def test_a_convolution_and_the_pooling_after_it(convolution, dtype, order):
             assert_same(model, images((3, channels, *size), dtype, kind))
 
 
+@pytest.mark.parametrize("then", ["", "relu", "pool relu", "relu conv", "relu pool flatten"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("channels", "kernel", "padding"),
+    [(16, 3, 1), (17, 3, 0), (12, 3, 2), (5, 3, 1), (3, 2, "same"), (16, 4, "same"), (2, 5, 2)],
+)
+def test_the_relu_between_two_convolutions(channels, kernel, padding, dtype, then):
+    """Its backward pass is done while the second convolution's gradient is written."""
+
+    def conv(seed):
+        return Conv2d(channels, channels, kernel, padding=padding, dtype=dtype, rng=seed)
+
+    parts = {"conv": conv(2), "relu": ReLU(), "pool": MaxPool2d(2), "flatten": Flatten()}
+    layers = [conv(0), ReLU(), conv(1), *(copy.deepcopy(parts[name]) for name in then.split())]
+    model = Sequential(*layers)
+    assert type(model._steps[1]) is AfterReLU
+    for size in ((9, 7), (13, 30), (28, 28)):
+        for kind in ("numbers", "few values", "with NaN"):
+            assert_same(model, images((3, channels, *size), dtype, kind))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (3, 1, 1), (2, 3, 0), (3, 3, 0)]
@@ -107,14 +128,26 @@ def test_what_runs_together():
     class Noted(Conv2d):
         """The same forward."""
 
+    class Halved(Conv2d):
+        def backward(self, dy, *, accumulate=False, need_dx=True):
+            return super().backward(dy / 2, accumulate=accumulate, need_dx=need_dx)
+
     assert steps(Conv2d(1, 2, 3), MaxPool2d(2)) == [ConvPool]
     assert steps(Noted(1, 2, 3), MaxPool2d(2), ReLU()) == [WithReLU]
     assert steps(Conv2d(1, 2, 3), MaxPool2d(2), MaxPool2d(2)) == [ConvPool, MaxPool2d]
-    assert steps(Louder(1, 2, 3), MaxPool2d(2)) == [Louder, MaxPool2d]
+    for other in (Louder, Halved):
+        assert steps(other(1, 2, 3), MaxPool2d(2)) == [other, MaxPool2d]
+        assert steps(other(1, 2, 3), ReLU(), Conv2d(2, 2, 3)) == [other, ReLU, Conv2d]
+        assert steps(Conv2d(1, 2, 3), ReLU(), other(2, 2, 3)) == [WithReLU, other]
     assert steps(Conv2d(1, 2, 3, stride=2), MaxPool2d(2)) == [Conv2d, MaxPool2d]
     for other in (MaxPool2d(3), MaxPool2d(2, 1), MaxPool2d(2, ceil_mode=True), MaxPool2d(2, dilation=2)):
         assert steps(Conv2d(1, 2, 3), other) == [Conv2d, MaxPool2d]
         assert steps(Conv2d(1, 2, 3), ReLU(), other) == [Conv2d, WithReLU]
+    convs = [Conv2d(2, 2, 3) for _ in range(3)]
+    assert steps(convs[0], ReLU(), convs[1], ReLU(), convs[2]) == [WithReLU, AfterReLU, AfterReLU]
+    # The indices of pooling know what ReLU did.
+    assert steps(convs[0], ReLU(), MaxPool2d(2), convs[1]) == [WithReLU, Conv2d]
+    assert steps(ReLU(), convs[0], convs[1], MaxPool2d(2)) == [ReLU, Conv2d, ConvPool]
 
 
 def test_layers_keep_what_is_theirs():

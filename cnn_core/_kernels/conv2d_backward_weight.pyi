@@ -5,6 +5,7 @@ def conv2d_backward_weight(
     indices: np.ndarray | None,  # const int32_t[:, :, :, ::1]
     x: np.ndarray,  # const real[:, :, :, ::1]
     dweight: np.ndarray,  # real[:, :, :, ::1]
+    dbias: np.ndarray | None,  # real[::1]
     sh: int,
     sw: int,
     ph: int,
@@ -12,13 +13,5 @@ def conv2d_backward_weight(
     dh: int,
     dw: int,
     groups: int,
-    n_threads: int,
-) -> None: ...
-def conv2d_backward_bias(
-    dy: np.ndarray,  # const real[:, :, :, ::1]
-    indices: np.ndarray | None,  # const int32_t[:, :, :, ::1]
-    dbias: np.ndarray,  # real[::1]
-    OH: int,
-    OW: int,
     n_threads: int,
 ) -> None: ...

@@ -5,6 +5,7 @@ def winograd(
     x_indices: np.ndarray | None,  # const int32_t[:, :, :, ::1]
     packed: np.ndarray,  # const float[::1]
     bias: np.ndarray | None,  # const float[::1]
+    gate: np.ndarray | None,  # const float[:, :, :, ::1]
     y: np.ndarray,  # float[:, :, :, ::1]
     indices: np.ndarray | None,  # int32_t[:, :, :, ::1]
     ph: int,

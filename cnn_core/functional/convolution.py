@@ -14,6 +14,7 @@ from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._convolution import Geometry, Padding, arguments, with_extra
 from cnn_core.functional._windows import check_numbering
+from cnn_core.functional.activation import relu_backward
 from cnn_core.functional.pooling import max_pool2d_relu_backward
 
 
@@ -209,6 +210,25 @@ def conv2d_backward(
 
     Source: *Deep Learning from Scratch*, 7.4.3 (there through im2col and col2im).
     """
+    return conv2d_backward_relu(
+        dy, x, weight, stride, padding, dilation, groups, need_dx=need_dx, need_dbias=need_dbias, relu=False
+    )
+
+
+def conv2d_backward_relu(
+    dy: np.ndarray,
+    x: np.ndarray,
+    weight: np.ndarray,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    need_dx: bool,
+    need_dbias: bool,
+    relu: bool = True,
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """`conv2d_backward` where ``x`` came from `relu`: ``dx`` is the gradient of relu's input. Not public."""
     name = "conv2d_backward"
     x, weight, g = arguments(name, x, weight, stride, padding, dilation, groups)
     dy = as_real(dy, f"{name}: dy", ndim=4, like=x)
@@ -216,7 +236,7 @@ def conv2d_backward(
     if dy.size == 0 or x.size == 0:
         dx = zeros(x.shape, x.dtype) if need_dx else None
         return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3)) if need_dbias else None
-    return _gradients(dy, None, x, weight, g, need_dx, need_dbias)
+    return _gradients(dy, None, x, weight, g, need_dx, need_dbias, relu)
 
 
 def conv2d_pool_backward(
@@ -231,8 +251,11 @@ def conv2d_pool_backward(
     *,
     need_dx: bool,
     need_dbias: bool,
+    relu: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """The gradients of `conv2d_pool`, given that of its result; not public, as `conv2d_pool`.
+
+    ``relu`` is as of `conv2d_backward_relu`.
 
     The gradient between pooling and convolution is made in the cache: not for the direct sum's ``dx``, which
     reads it more than once, nor for small images, whose few windows in a row leave vectors half empty.
@@ -242,8 +265,8 @@ def conv2d_pool_backward(
     dy = as_real(dy, f"{name}: dy", ndim=4, like=x)
     if (need_dx and not g.by_winograd) or g.out[1] < 16:
         between = max_pool2d_relu_backward(dy, indices, (x.shape[0], weight.shape[0], *g.out))
-        return _gradients(between, None, x, weight, g, need_dx, need_dbias)
-    return _gradients(dy, indices, x, weight, g, need_dx, need_dbias)
+        return _gradients(between, None, x, weight, g, need_dx, need_dbias, relu)
+    return _gradients(dy, indices, x, weight, g, need_dx, need_dbias, relu)
 
 
 def _gradients(
@@ -254,21 +277,20 @@ def _gradients(
     g: Geometry,
     need_dx: bool,
     need_dbias: bool,
+    relu: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """`conv2d_backward` of what is checked and not empty; with ``indices``, ``dy`` is that after pooling."""
+    """`conv2d_backward_relu` of what is checked, not empty; with ``indices``, as `conv2d_pool_backward`."""
     n_threads = get_num_threads()
     dweight = empty(weight.shape, x.dtype)
     dbias = empty((weight.shape[0],), x.dtype) if need_dbias else None
     padded = with_extra(x, g)
     if g.by_winograd:
-        _winograd_weight.winograd_backward_weight(dy, indices, padded, dweight, *g.padding, n_threads)
+        _winograd_weight.winograd_backward_weight(dy, indices, padded, dweight, dbias, *g.padding, n_threads)
     else:
         _backward_weight.conv2d_backward_weight(
-            dy, indices, padded, dweight, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
+            dy, indices, padded, dweight, dbias, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
         )
-    if dbias is not None:
-        _backward_weight.conv2d_backward_bias(dy, indices, dbias, *g.out, n_threads)
-    dx = _input_gradient(dy, indices, x, weight, g) if need_dx else None
+    dx = _input_gradient(dy, indices, x, weight, g, relu) if need_dx else None
     return dx, dweight, dbias
 
 
@@ -286,11 +308,11 @@ def conv2d_backward_input(
     Of ``x`` only the shape matters; nothing may be empty.
     """
     x, weight, g = arguments("conv2d_backward_input", x, weight, stride, padding, dilation, groups)
-    return _input_gradient(dy, None, x, weight, g)
+    return _input_gradient(dy, None, x, weight, g, relu=False)
 
 
 def _input_gradient(
-    dy: np.ndarray, indices: np.ndarray | None, x: np.ndarray, weight: np.ndarray, g: Geometry
+    dy: np.ndarray, indices: np.ndarray | None, x: np.ndarray, weight: np.ndarray, g: Geometry, relu: bool
 ) -> np.ndarray:
     """dx, for arguments that are checked and not empty; ``indices`` only by Winograd's algorithm."""
     n, c, h, w = x.shape
@@ -299,12 +321,16 @@ def _input_gradient(
     if g.by_winograd:  # the convolution of dy with the filters turned round
         packed = _packed(weight, g, turned=True)
         pads = 2 - g.padding[0], 2 - g.padding[1]
-        _winograd.winograd(dy, indices, packed, None, dx, None, *pads, False, False, n_threads)
+        gate = x if relu and dx.shape == x.shape else None
+        _winograd.winograd(dy, indices, packed, None, gate, dx, None, *pads, False, False, n_threads)
+        relu = relu and gate is None
     else:
         _backward_input.conv2d_backward_input(
             dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
         )
-    return dx if g.extra == (0, 0) else np.ascontiguousarray(dx[:, :, :h, :w])
+    if g.extra != (0, 0):
+        dx = np.ascontiguousarray(dx[:, :, :h, :w])
+    return relu_backward(dx, x) if relu else dx
 
 
 def _packed(weight: np.ndarray, g: Geometry, *, turned: bool = False) -> np.ndarray:
@@ -342,7 +368,7 @@ def _convolve(
 ) -> None:
     """Fill ``y``, and ``indices`` of pooling unless it is None; nothing is empty."""
     if g.by_winograd:
-        _winograd.winograd(x, None, packed, bias, y, indices, *g.padding, relu, pool, get_num_threads())
+        _winograd.winograd(x, None, packed, bias, None, y, indices, *g.padding, relu, pool, get_num_threads())
     else:
         _conv2d.conv2d(
             x, packed, bias, y, indices, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool,

@@ -143,18 +143,23 @@ class Layer:
 
     def recall(self, dy: np.ndarray) -> tuple[Any, ...]:
         """Return the remembered values, once ``dy`` is known to match the remembered output."""
+        if isinstance(dy, np.ndarray):
+            return self.recall_shape(dy.shape, dy.dtype)
+        return self.recall_shape((), type(dy).__name__)
+
+    def recall_shape(self, shape: Shape, dtype: np.dtype | str) -> tuple[Any, ...]:
+        """The same for a gradient of this shape and dtype, which need not exist."""
         if self._saved is None:
             raise RuntimeError(f"{self.label}: backward needs a forward(x, training=True) before it")
-        shape, dtype, values = self._saved
-        if not isinstance(dy, np.ndarray) or dy.dtype != dtype:
-            got = dy.dtype if isinstance(dy, np.ndarray) else type(dy).__name__
+        own_shape, own_dtype, values = self._saved
+        if isinstance(dtype, str) or dtype != own_dtype:
             raise TypeError(
-                f"{self.label}: backward expects a {dtype} array like its output, got {got}; "
-                f"convert the gradient: np.asarray(dy, np.{dtype})"
+                f"{self.label}: backward expects a {own_dtype} array like its output, got {dtype}; "
+                f"convert the gradient: np.asarray(dy, np.{own_dtype})"
             )
-        if dy.shape != shape:
+        if shape != own_shape:
             raise ValueError(
-                f"{self.label}: backward expects the shape of its output {shape}, got {dy.shape}"
+                f"{self.label}: backward expects the shape of its output {own_shape}, got {shape}"
             )
         return values
 

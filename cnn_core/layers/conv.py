@@ -4,10 +4,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cnn_core import functional as F
 from cnn_core import init as initial
 from cnn_core._checks import Pair, integer, one_of, pair
-from cnn_core.functional.convolution import conv2d_relu
+from cnn_core.functional.convolution import conv2d_backward_relu, conv2d_relu
 from cnn_core.layers import _hints
 from cnn_core.layers._parameter import Parameter
 from cnn_core.layers._shapes import Shape, ShapeError
@@ -104,9 +103,13 @@ class Conv2d(WindowLayer):
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
+        return self.backward_relu(dy, accumulate, need_dx, relu=False)
+
+    def backward_relu(self, dy: np.ndarray, accumulate: bool, need_dx: bool, *, relu: bool = True) -> Any:
+        """`backward` and that of the ReLU that gave the input, in one pass over memory."""
         (x,) = self.recall(dy)
-        dx, dw, db = F.conv2d_backward(
-            dy, x, self.weight, *self.geometry, need_dx=need_dx, need_dbias=self.bias is not None
+        dx, dw, db = conv2d_backward_relu(
+            dy, x, self.weight, *self.geometry, need_dx=need_dx, need_dbias=self.bias is not None, relu=relu
         )
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx

@@ -1,6 +1,6 @@
 """Layers of a Sequential that run together: the same results, with fewer passes over memory."""
 
-from typing import Any, get_args
+from typing import Any, TypeGuard, TypeVar, get_args
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from cnn_core.layers.container import Residual, backward_through
 from cnn_core.layers.conv import Conv2d
 from cnn_core.layers.norm import BatchNorm2d
 from cnn_core.layers.pool import MaxPool2d
+
+L = TypeVar("L", bound=Layer)
 
 
 class Together(Layer):
@@ -71,14 +73,19 @@ class ConvPool(Together):
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
+        return self.backward_relu(dy, accumulate, need_dx, relu=False)
+
+    def backward_relu(self, dy: np.ndarray, accumulate: bool, need_dx: bool, *, relu: bool = True) -> Any:
+        """`backward` and that of the ReLU that gave the input."""
         conv, pool = self._conv, self._pool
         indices, between, _ = pool.recall(dy)
-        (x,) = conv.recall(np.broadcast_to(dy.dtype.type(0), between))  # in place of what was never written
+        (x,) = conv.recall_shape(between, dy.dtype)
         if not x.size:
-            return conv.backward(pool.backward(dy), accumulate=accumulate, need_dx=need_dx)
+            return conv.backward_relu(pool.backward(dy), accumulate, need_dx, relu=relu)
         dx, dw, db = conv2d_pool_backward(
-            dy, indices, x, conv.weight, *conv.geometry, need_dx=need_dx, need_dbias=conv.bias is not None
-        )
+            dy, indices, x, conv.weight, *conv.geometry,
+            need_dx=need_dx, need_dbias=conv.bias is not None, relu=relu,
+        )  # fmt: skip
         conv.store_grads(accumulate, weight=dw, bias=db)
         return dx
 
@@ -86,24 +93,64 @@ class ConvPool(Together):
 class WithReLU(Together):
     """A layer and the ReLU after it, in which the layer's output is written once."""
 
-    def __init__(self, first: "DoesReLU", relu: ReLU) -> None:
-        super().__init__(*(first.layers if isinstance(first, Together) else (first,)), relu)
-        self._first, self._relu = first, relu
+    def __init__(self, first: Layer, relu: ReLU) -> None:
+        super().__init__(*_layers_of(first), relu)
+        self.first, self._relu = first, relu
+        self.goes_back = True  # through the ReLU, too; False where the next step does (`AfterReLU`)
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        y = self._first.forward_relu(x, training)
+        assert isinstance(self.first, DoesReLU)
+        y = self.first.forward_relu(x, training)
         self._relu.remember(training, y, y)
         return y
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
-        if not isinstance(self._first, _GO_BACK_THROUGH_RELU):
-            dy = self._relu.backward(dy)
-        return backward_through(self._first, dy, accumulate, need_dx)
+        return backward_through(self.first, self._through_relu(dy), accumulate, need_dx)
+
+    def backward_relu(self, dy: np.ndarray, accumulate: bool, need_dx: bool) -> Any:
+        """`backward` and that of another ReLU, which gave the input."""
+        assert isinstance(self.first, DoesReLUBefore)
+        return self.first.backward_relu(self._through_relu(dy), accumulate, need_dx)
+
+    def _through_relu(self, dy: np.ndarray) -> np.ndarray:
+        if self.goes_back and not isinstance(self.first, _GO_BACK_THROUGH_RELU):
+            return self._relu.backward(dy)
+        return dy
+
+
+class AfterReLU(Together):
+    """A step that begins with a convolution, and does the backward pass of the ReLU before it, too.
+
+    The gradient of the convolution's input is written once, and is then that of the ReLU's.
+    """
+
+    def __init__(self, step: "DoesReLUBefore | WithReLU") -> None:
+        super().__init__(*_layers_of(step))
+        self._step = step
+
+    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self._step.forward(x, training)
+
+    def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
+        return self._step.backward_relu(dy, accumulate, need_dx)
 
 
 DoesReLU = Conv2d | BatchNorm2d | Residual | MaxPool2d | ConvPool
+DoesReLUBefore = Conv2d | ConvPool
 _GO_BACK_THROUGH_RELU = (BatchNorm2d, MaxPool2d, ConvPool)
-_FORWARDS = tuple(kind.forward for kind in get_args(DoesReLU))  # a subclass with its own is left alone
+
+
+def _layers_of(step: Layer) -> tuple[Layer, ...]:
+    return step.layers if isinstance(step, Together) else (step,)
+
+
+def computes_as(layer: Layer, kind: type[L]) -> TypeGuard[L]:
+    """Whether ``layer`` is of ``kind``, or of a subclass that computes the same."""
+    return (
+        isinstance(layer, kind)
+        and type(layer).forward is kind.forward
+        and type(layer).backward is kind.backward
+    )
 
 
 def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
@@ -111,7 +158,8 @@ def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
     A ReLU goes after the max pooling that follows it: the larger of two numbers stays the larger one, or
     becomes equal at zero where no gradient passes. Then a Conv2d at stride 1 and the 2x2 max pooling that is
-    next to it run as one step, and so do a layer that can (`DoesReLU`) and the ReLU next to it.
+    next to it run as one step, and so do a layer that can (`DoesReLU`) and the ReLU next to it. Between two
+    convolutions, the second takes the ReLU's backward pass.
     """
     steps = list(layers)
     for i in range(len(steps) - 1):
@@ -119,16 +167,19 @@ def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             steps[i], steps[i + 1] = steps[i + 1], steps[i]
     for i in range(len(steps) - 2, -1, -1):
         conv, pool = steps[i : i + 2]
-        if (
-            isinstance(conv, Conv2d)
-            and type(conv).forward in _FORWARDS
-            and conv.stride == (1, 1)
-            and type(pool) is MaxPool2d
-            and pool.halves
-        ):
+        if computes_as(conv, Conv2d) and conv.stride == (1, 1) and type(pool) is MaxPool2d and pool.halves:
             steps[i : i + 2] = [ConvPool(conv, pool)]
     for i in range(len(steps) - 2, -1, -1):
         first, relu = steps[i : i + 2]
-        if isinstance(first, DoesReLU) and type(first).forward in _FORWARDS and type(relu) is ReLU:
+        if type(relu) is ReLU and any(computes_as(first, kind) for kind in get_args(DoesReLU)):
             steps[i : i + 2] = [WithReLU(first, relu)]
+    for i in range(len(steps) - 2, -1, -1):
+        relu, step = steps[i : i + 2]
+        if isinstance(relu, WithReLU) and isinstance(relu.first, Conv2d) and _begins_with_conv(step):
+            relu.goes_back = False
+            steps[i + 1] = AfterReLU(step)
     return tuple(steps)
+
+
+def _begins_with_conv(step: Layer) -> "TypeGuard[DoesReLUBefore | WithReLU]":
+    return computes_as(_layers_of(step)[0], Conv2d)

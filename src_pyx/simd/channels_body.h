@@ -113,10 +113,28 @@ static void TYPED(pooled_to_channels)(const REAL *x, const int32_t *indices, ptr
     }
 }
 
-/* The way back; `as_is`, whatever the bits mean, or with a number added for each lane and then ReLU. */
+/* y = v, or zero where `gate`, if it is not NULL, is not above zero. */
+ALWAYS_INLINE void TYPED(store_gated)(REAL *y, VECTOR v, const REAL *gate, ptrdiff_t count)
+{
+    VECTOR opens = {0};
+    if (gate != NULL) {
+        if (count == LANES)
+            opens = *(const UNALIGNED *)gate;
+        else
+            TYPED(copy_some)(&opens, gate, count);
+        v = (VECTOR)((TYPED(mask))v & ~(opens <= 0));
+    }
+    if (count == LANES)
+        *(UNALIGNED *)y = v;
+    else
+        TYPED(copy_some)(y, &v, count);
+}
+
+/* The way back; `as_is`, whatever the bits mean, or with a number added for each lane and then ReLU. Last of all,
+   what `gate`, like y, lets pass. */
 ALWAYS_INLINE void TYPED(lanes_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap, int as_is,
-                                          VECTOR shift, int relu, ptrdiff_t n_channels, ptrdiff_t n,
-                                          ptrdiff_t plane, ptrdiff_t ahead, REAL *y)
+                                          VECTOR shift, int relu, const REAL *gate, ptrdiff_t n_channels,
+                                          ptrdiff_t n, ptrdiff_t plane, ptrdiff_t ahead, REAL *y)
 {
     const REAL *const begin = from;
     const VECTOR zero = {0};
@@ -148,15 +166,14 @@ ALWAYS_INLINE void TYPED(lanes_to_planes)(const REAL *from, ptrdiff_t width, ptr
         TYPED(transpose)(v);
         if (count == LANES && n_channels >= LANES) {
             UNROLLED for (int l = 0; l < LANES; l++) {
-                *(UNALIGNED *)(y + l * plane + p) = v[l];
+                TYPED(store_gated)(y + l * plane + p, v[l], gate ? gate + l * plane + p : NULL, LANES);
                 __builtin_prefetch(y + l * plane + p + ahead, 1, 2);
+                if (gate)
+                    __builtin_prefetch(gate + l * plane + p + ahead, 0, 2);
             }
         } else {
             for (ptrdiff_t l = 0; l < n_channels && l < LANES; l++)
-                if (count == LANES)
-                    *(UNALIGNED *)(y + l * plane + p) = v[l];
-                else
-                    TYPED(copy_some)(y + l * plane + p, &v[l], count);
+                TYPED(store_gated)(y + l * plane + p, v[l], gate ? gate + l * plane + p : NULL, count);
         }
     }
 }
@@ -170,14 +187,21 @@ static void TYPED(channels_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff
     VECTOR shift = -(VECTOR){0}; /* adding minus zero changes nothing */
     if (bias != NULL)
         shift = *(const UNALIGNED *)bias;
-    TYPED(lanes_to_planes)(from, width, gap, 0, shift, relu, n_channels, n, plane, ahead, y);
+    TYPED(lanes_to_planes)(from, width, gap, 0, shift, relu, NULL, n_channels, n, plane, ahead, y);
+}
+
+/* Where `gate`, like y, is not above zero, y becomes zero. */
+static void TYPED(gated_to_planes)(const REAL *from, ptrdiff_t width, ptrdiff_t gap, const REAL *gate,
+                                   ptrdiff_t n_channels, ptrdiff_t n, ptrdiff_t plane, ptrdiff_t ahead, REAL *y)
+{
+    TYPED(lanes_to_planes)(from, width, gap, 1, (VECTOR){0}, 0, gate, n_channels, n, plane, ahead, y);
 }
 
 /* Of pixels that are no REAL numbers, but as large. */
 static void TYPED(words_to_planes)(const void *from, ptrdiff_t width, ptrdiff_t gap, ptrdiff_t n_channels,
                                    ptrdiff_t n, ptrdiff_t plane, ptrdiff_t ahead, void *y)
 {
-    TYPED(lanes_to_planes)(from, width, gap, 1, (VECTOR){0}, 0, n_channels, n, plane, ahead, y);
+    TYPED(lanes_to_planes)(from, width, gap, 1, (VECTOR){0}, 0, NULL, n_channels, n, plane, ahead, y);
 }
 
 #undef LANES

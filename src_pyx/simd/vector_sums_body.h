@@ -44,6 +44,13 @@ static double TYPED(sum)(const REAL *x, ptrdiff_t n)
     return add_lanes(lanes, LANES);
 }
 
+/* Adds n vectors to lanes of sums. */
+static void TYPED(add_vectors)(const REAL *x, ptrdiff_t n, double *lanes)
+{
+    for (ptrdiff_t i = 0; i < n; i += STRETCH)
+        TYPED(add_to_lanes)(lanes, TYPED(sum_stretch)(x, i * LANES, (n - i > STRETCH ? i + STRETCH : n) * LANES, 0));
+}
+
 /* dy where ReLU let y = d * slope + shift pass, else zero; without a gate, dy itself. */
 ALWAYS_INLINE VECTOR TYPED(gated)(VECTOR dy, VECTOR d, const TYPED(relu_gate) *gate)
 {

@@ -276,12 +276,12 @@ static void winograd_product(const float *v, ptrdiff_t v_block, const float *u, 
 }
 
 ALWAYS_INLINE void weight_tile(const int vectors, const float *d, const float *v, ptrdiff_t v_block,
-                               ptrdiff_t n_tiles, float *m, ptrdiff_t m_row)
+                               ptrdiff_t n_tiles, int add, float *m, ptrdiff_t m_row)
 {
     vector_f32 sum[WEIGHT_ROWS][2];
     UNROLLED for (int row = 0; row < WEIGHT_ROWS; row++)
         UNROLLED for (int i = 0; i < vectors; i++)
-            sum[row][i] = LOAD(m + row * m_row, i);
+            sum[row][i] = add ? LOAD(m + row * m_row, i) : (vector_f32){0};
     for (ptrdiff_t t = 0; t < n_tiles; t++, d += CHANNEL_LANES, v += CHANNEL_LANES) {
         vector_f32 v0 = LOAD(v, 0), v1 = vectors > 1 ? LOAD(v + v_block, 0) : v0;
         UNROLLED for (int row = 0; row < WEIGHT_ROWS; row++) {
@@ -295,10 +295,10 @@ ALWAYS_INLINE void weight_tile(const int vectors, const float *d, const float *v
             AT(m + row * m_row, i) = sum[row][i];
 }
 
-/* M += D^T V, M (filters, channels) in whole blocks of both. */
+/* M = D^T V, M (filters, channels) in whole blocks of both; with `add`, M += D^T V. */
 static void winograd_weight_product(const float *d, ptrdiff_t d_block, const float *v, ptrdiff_t v_block,
                                     ptrdiff_t n_tiles, ptrdiff_t n_filter_blocks,
-                                    ptrdiff_t n_channel_blocks, float *m)
+                                    ptrdiff_t n_channel_blocks, int add, float *m)
 {
     const ptrdiff_t m_row = n_channel_blocks * CHANNEL_LANES;
     for (ptrdiff_t f = 0; f < n_filter_blocks; f++)
@@ -307,9 +307,9 @@ static void winograd_weight_product(const float *d, ptrdiff_t d_block, const flo
                 const float *left = d + f * d_block + row, *right = v + c * v_block;
                 float *to = m + (f * CHANNEL_LANES + row) * m_row + c * CHANNEL_LANES;
                 if (c + 1 < n_channel_blocks)
-                    weight_tile(2, left, right, v_block, n_tiles, to, m_row);
+                    weight_tile(2, left, right, v_block, n_tiles, add, to, m_row);
                 else
-                    weight_tile(1, left, right, v_block, n_tiles, to, m_row);
+                    weight_tile(1, left, right, v_block, n_tiles, add, to, m_row);
             }
 }
 
