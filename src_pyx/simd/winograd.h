@@ -102,17 +102,28 @@
         (g2) = (m5) + sum12 + 4 * sum34;                                                          \
     } while (0)
 
-/* V of a row of tiles: pixels (6, width), v[xi] is v + xi * v_stride. */
+/* B^T d of column j of a row of tiles, down all six rows. */
+#define WINOGRAD_COLUMN(d, width, j, w, to)                                                       \
+    WINOGRAD_INPUT(LOAD(d, j), LOAD(d, (width) + (j)), LOAD(d, 2 * (width) + (j)),                \
+                   LOAD(d, 3 * (width) + (j)), LOAD(d, 4 * (width) + (j)),                        \
+                   LOAD(d, 5 * (width) + (j)), w[0][to], w[1][to], w[2][to], w[3][to], w[4][to], w[5][to])
+
+/* V of a row of tiles: pixels (6, width), v[xi] is v + xi * v_stride. The last two columns of a tile are the first
+   of the next. */
 static void winograd_input(const float *pixels, ptrdiff_t width, ptrdiff_t n_tiles, float *v,
                            ptrdiff_t v_stride)
 {
+    vector_f32 w[6][6];
+    WINOGRAD_COLUMN(pixels, width, 0, w, 4);
+    WINOGRAD_COLUMN(pixels, width, 1, w, 5);
     for (ptrdiff_t t = 0; t < n_tiles; t++) {
         const float *d = pixels + 4 * t * CHANNEL_LANES;
-        vector_f32 w[6][6];
-        UNROLLED for (int j = 0; j < 6; j++)
-            WINOGRAD_INPUT(LOAD(d, j), LOAD(d, width + j), LOAD(d, 2 * width + j),
-                           LOAD(d, 3 * width + j), LOAD(d, 4 * width + j), LOAD(d, 5 * width + j),
-                           w[0][j], w[1][j], w[2][j], w[3][j], w[4][j], w[5][j]);
+        UNROLLED for (int i = 0; i < 6; i++) {
+            w[i][0] = w[i][4];
+            w[i][1] = w[i][5];
+        }
+        UNROLLED for (int j = 2; j < 6; j++)
+            WINOGRAD_COLUMN(d, width, j, w, j);
         UNROLLED for (int i = 0; i < 6; i++) {
             float *to = v + 6 * i * v_stride;
             WINOGRAD_INPUT(w[i][0], w[i][1], w[i][2], w[i][3], w[i][4], w[i][5], AT(to, t),
