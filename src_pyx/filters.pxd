@@ -32,6 +32,18 @@ cdef extern from "taps.h" nogil:
         const double *source, Py_ssize_t width, Py_ssize_t gap, const double *bias, bint relu,
         Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, double *y,
     ) noexcept
+    void gated_to_planes_f32(
+        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *gate, Py_ssize_t n_channels,
+        Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
+    ) noexcept
+    void gated_to_planes_f64(
+        const double *source, Py_ssize_t width, Py_ssize_t gap, const double *gate, Py_ssize_t n_channels,
+        Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, double *y,
+    ) noexcept
+    void words_to_planes "words_to_planes_f32"(
+        const void *source, Py_ssize_t width, Py_ssize_t gap, Py_ssize_t n_channels, Py_ssize_t n,
+        Py_ssize_t plane, Py_ssize_t ahead, void *y,
+    ) noexcept
     void taps_product_f32(
         const float *x, Py_ssize_t x_row, Py_ssize_t x_step, const Py_ssize_t *offset, Py_ssize_t n_k,
         const float *dy, Py_ssize_t dy_block, Py_ssize_t n_rows, Py_ssize_t n_pixels,
@@ -98,6 +110,16 @@ cdef inline void channels_to_planes(
         channels_to_planes_f32(source, width, gap, bias, relu, n_channels, n, plane, ahead, y)
     else:
         channels_to_planes_f64(source, width, gap, bias, relu, n_channels, n, plane, ahead, y)
+
+
+cdef inline void gated_to_planes(
+    const real *source, Py_ssize_t width, Py_ssize_t gap, const real *gate, Py_ssize_t n_channels,
+    Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, real *y,
+) noexcept nogil:
+    if real is float:
+        gated_to_planes_f32(source, width, gap, gate, n_channels, n, plane, ahead, y)
+    else:
+        gated_to_planes_f64(source, width, gap, gate, n_channels, n, plane, ahead, y)
 
 
 cdef inline void taps_product(

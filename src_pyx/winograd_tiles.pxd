@@ -9,31 +9,18 @@ would all fall into the same few lines of the first-level cache.
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
+from filters cimport (
+    CHANNEL_LANES,
+    channels_to_planes,
+    gated_to_planes,
+    planes_to_channels,
+    pooled_to_channels,
+    words_to_planes,
+)
+
 cdef extern from "winograd.h" nogil:
-    enum: CHANNEL_LANES
     enum: PRODUCT_ROWS
     enum: SMALL_ROWS
-    void planes_to_channels "planes_to_channels_f32"(
-        const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
-        Py_ssize_t gap, Py_ssize_t ahead, float *to,
-    ) noexcept
-    void pooled_to_channels "pooled_to_channels_f32"(
-        const float *x, const int32_t *indices, Py_ssize_t n_numbers, Py_ssize_t h, Py_ssize_t w,
-        Py_ssize_t n_channels, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t pitch, Py_ssize_t ahead,
-        float *to,
-    ) noexcept
-    void channels_to_planes "channels_to_planes_f32"(
-        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *bias, bint relu,
-        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
-    ) noexcept
-    void gated_to_planes "gated_to_planes_f32"(
-        const float *source, Py_ssize_t width, Py_ssize_t gap, const float *gate,
-        Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t plane, Py_ssize_t ahead, float *y,
-    ) noexcept
-    void words_to_planes "words_to_planes_f32"(
-        const void *source, Py_ssize_t width, Py_ssize_t gap, Py_ssize_t n_channels, Py_ssize_t n,
-        Py_ssize_t plane, Py_ssize_t ahead, void *y,
-    ) noexcept
     void winograd_input(
         const float *pixels, Py_ssize_t width, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride
     ) noexcept
