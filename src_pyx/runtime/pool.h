@@ -166,16 +166,19 @@ static void pool_start_workers(int wanted)
 static void pool_open_gate(int n_threads)
 {
     uint64_t job = GATE_JOB(__atomic_load_n(&pool.gate, __ATOMIC_RELAXED)) + (uint32_t)1;
+    int worker = 1;
     __atomic_store_n(&pool.gate, job << 32 | (uint64_t)n_threads << 16, __ATOMIC_SEQ_CST);
-    for (int worker = 1; worker < n_threads; worker++) {
-        if (!__atomic_load_n(&pool.sleeps[worker], __ATOMIC_SEQ_CST))
-            continue;
-        __atomic_store_n(&pool.caller_cpu, this_cpu(), __ATOMIC_RELAXED);
-        __atomic_store_n(&pool.caller_wants, n_threads, __ATOMIC_RELAXED);
-        mutex_lock(&pool.mutex);
-        condition_signal_all(&pool.work[worker]);
-        mutex_unlock(&pool.mutex);
-    }
+    while (worker < n_threads && !__atomic_load_n(&pool.sleeps[worker], __ATOMIC_SEQ_CST))
+        worker++;
+    if (worker == n_threads)
+        return; /* as a rule: all of them spin */
+    __atomic_store_n(&pool.caller_cpu, this_cpu(), __ATOMIC_RELAXED);
+    __atomic_store_n(&pool.caller_wants, n_threads, __ATOMIC_RELAXED);
+    mutex_lock(&pool.mutex);
+    for (; worker < n_threads; worker++)
+        if (__atomic_load_n(&pool.sleeps[worker], __ATOMIC_SEQ_CST))
+            condition_signal_all(&pool.work[worker]);
+    mutex_unlock(&pool.mutex);
 }
 
 static void pool_close_gate_and_wait(void)
