@@ -219,6 +219,17 @@ def test_without_dx_the_parameter_gradients_are_the_same(name):
         assert dx is None
 
 
+def test_large_parameters_begin_at_a_cache_line_in_copies_too():
+    layer = Linear(300, 40)
+    model = Sequential(layer, ReLU())
+    for one in (layer, model, copy.deepcopy(model), model.astype(np.float64), model.for_inference()):
+        weight = next(value for name, value in one.params.items() if name.endswith("weight"))
+        assert weight.ctypes.data % 64 == 0, one
+    copied = copy.deepcopy(model)
+    assert copied.params["0.weight"] is copied.layers[0].params["weight"]
+    assert copied.params["0.weight"] is not layer.weight
+
+
 @all_layers
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
 def test_copies_and_pickles_compute_the_same_and_are_independent(name, duplicate):

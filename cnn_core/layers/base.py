@@ -110,9 +110,7 @@ class Layer:
         """Register a trainable array, a copy of ``value``, and a gradient of its shape."""
         if value.dtype not in REAL:
             raise TypeError(f"{self.label}: {name} must be float32 or float64, got {value.dtype}")
-        own = empty(value.shape, value.dtype)  # large ones begin at a cache line, as kernels like it
-        own[...] = value
-        self.params[name] = own
+        self.params[name] = _aligned(value)
         self.grads[name] = zeros(value.shape, value.dtype)
         self.dtype = value.dtype
 
@@ -290,9 +288,23 @@ class Layer:
         for arrays in (self.params, self.grads, self.buffers):
             for name, value in arrays.items():
                 if value.dtype.kind == "f":
-                    arrays[name] = value.astype(dtype)
+                    arrays[name] = _aligned(value, dtype)
         if self.dtype is not None:
             self.dtype = dtype
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Copied parameters begin at a cache line, as they did; numpy's copies would not."""
+        for value in self.params.values():
+            if id(value) not in memo:
+                memo[id(value)] = _aligned(value)
+        layer = type(self).__new__(type(self))
+        memo[id(self)] = layer
+        state = copy.deepcopy(self.__getstate__(), memo)
+        if hasattr(layer, "__setstate__"):  # a subclass may have one
+            layer.__setstate__(state)
+        else:
+            layer.__dict__.update(state)
+        return layer
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave out the activations of the last forward pass."""
@@ -306,3 +318,10 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{key}={value}' for key, value in self.config().items())})"
+
+
+def _aligned(value: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """A copy; large ones begin at a cache line, as kernels like it."""
+    own = empty(value.shape, value.dtype if dtype is None else dtype)
+    own[...] = value
+    return own
