@@ -13,9 +13,10 @@ ALWAYS_INLINE void TYPED(copy_some)(void *to, const void *from, ptrdiff_t count)
         memcpy(to, from, count * sizeof(REAL));
 }
 
-/* `to` = n pixels of up to LANES planes; after every `width` of them `gap` vectors are passed over.
-   Lanes without a plane are zero. The last square overlaps the one before it, if there is one. What lies `ahead` numbers further on is fetched into the second-level cache:
-   short pieces of many planes are too much for the hardware to foresee. */
+/* `to` = n pixels of up to LANES planes; after every `width` of them `gap` vectors are passed over. Lanes
+   without a plane are zero. The last square overlaps the one before it, if there is one. What lies `ahead`
+   numbers further on is fetched into the second-level cache: short pieces of many planes are too much for the
+   hardware to foresee. */
 static void TYPED(planes_to_channels)(const REAL *x, ptrdiff_t plane, ptrdiff_t n_channels, ptrdiff_t n,
                                ptrdiff_t width, ptrdiff_t gap, ptrdiff_t ahead, REAL *to)
 {
