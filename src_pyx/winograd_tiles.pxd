@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 cdef extern from "winograd.h" nogil:
     enum: CHANNEL_LANES
     enum: PRODUCT_ROWS
-    enum: SMALL_ROWS
+    Py_ssize_t padded_rows(Py_ssize_t n_tiles) noexcept
     void planes_to_channels "planes_to_channels_f32"(
         const float *x, Py_ssize_t plane, Py_ssize_t n_channels, Py_ssize_t n, Py_ssize_t width,
         Py_ssize_t gap, Py_ssize_t ahead, float *to,
@@ -81,7 +81,7 @@ cdef inline void cut_into_chunks(Tiles *s, Py_ssize_t n_tiles) noexcept nogil:
         even += 1
     if s.chunk_rows > even:
         s.chunk_rows -= s.chunk_rows % even
-    s.n_tiles = (s.chunk_rows * s.across + SMALL_ROWS - 1) // SMALL_ROWS * SMALL_ROWS
+    s.n_tiles = padded_rows(s.chunk_rows * s.across)
 
 
 cdef inline Py_ssize_t n_chunks(const Tiles *s) noexcept nogil:
