@@ -135,7 +135,7 @@ class Plan:
         return x.dtype == self._x.dtype and not any(map(contains, self._attributes, repeat(_WATCHED)))
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        np.copyto(self._x, x)
+        self._x[...] = x
         n_threads = get_num_threads()
         for kernel, arguments in self._calls:
             kernel(*arguments, n_threads)
