@@ -46,4 +46,4 @@ export TSAN_OPTIONS=report_bugs=1:ignore_noninstrumented_modules=1:die_after_for
     tests/test_functional.py tests/test_any_geometry.py tests/test_bad_input.py tests/test_layers.py \
     tests/test_losses.py tests/test_optim.py tests/test_objects.py tests/test_training.py tests/test_numbers.py \
     tests/test_fuzz_functions.py tests/test_fuzz_layers.py tests/test_runtime.py tests/test_processes.py \
-    tests/test_interruptions.py tests/test_many_threads.py "$@"
+    tests/test_interruptions.py tests/test_many_threads.py tests/test_inference_plan.py "$@"

@@ -25,7 +25,6 @@ from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, rele
 from winograd_tiles cimport (
     CHANNEL_LANES,
     Images,
-    SMALL_ROWS,
     Tiles,
     blocks_of,
     cut_into_chunks,
@@ -44,6 +43,7 @@ cdef enum:
     CHUNK_BYTES = 640 * 1024            # of V and M together: in the second-level cache
     FILTERS_AT_ONCE = 64
     FEWEST_TILES = 24                   # in a chunk, however many channels there are
+    TOO_FEW_TILES = 6                   # of a thread: fewer are not worth reading all filters
     CHUNKS_PER_THREAD = 4               # at least, if there are several: sums do not depend on it
     CHUNKS_AT_ONCE = 64                 # at most: between them, Ctrl-C may end the call
 
@@ -125,14 +125,16 @@ def winograd(
     cdef Py_ssize_t tile_bytes = (
         36 * (blocks_of(job.C) + filters_at_once) * CHANNEL_LANES * sizeof(float)
     )
-    cdef Py_ssize_t n_tiles = s.N * ((s.OH + 3) // 4) * ((s.OW + 3) // 4)
-    cdef Py_ssize_t share = n_tiles // n_threads
+    cdef Py_ssize_t rows = s.N * ((s.OH + 3) // 4), across = (s.OW + 3) // 4
+    cdef Py_ssize_t share = rows * across // n_threads
     job.shares = 1
-    if share < SMALL_ROWS and blocks_of(job.F) > 1:
+    if share < TOO_FEW_TILES and blocks_of(job.F) > 1:
         job.shares = min(blocks_of(job.F), n_threads)
-        share = n_tiles
+        share = rows * across
+    elif share <= FEWEST_TILES:         # one for each thread
+        share = (rows + n_threads - 1) // n_threads * across
     elif n_threads > 1:                 # smaller ones even out, but register tiles should be full
-        share = max(share // CHUNKS_PER_THREAD, min(share, FEWEST_TILES))
+        share = max(share // CHUNKS_PER_THREAD, FEWEST_TILES)
     cut_into_chunks(s, min(share, max(FEWEST_TILES, CHUNK_BYTES // tile_bytes)))
     job.V_part = part_numbers(s, blocks_of(job.C))
     job.M_part = part_numbers(s, filters_at_once)

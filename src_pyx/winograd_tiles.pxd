@@ -20,7 +20,7 @@ from filters cimport (
 
 cdef extern from "winograd.h" nogil:
     enum: PRODUCT_ROWS
-    enum: SMALL_ROWS
+    Py_ssize_t padded_rows(Py_ssize_t n_tiles) noexcept
     void winograd_input(
         const float *pixels, Py_ssize_t width, Py_ssize_t n_tiles, float *v, Py_ssize_t v_stride
     ) noexcept
@@ -72,7 +72,7 @@ cdef inline void cut_into_chunks(Tiles *s, Py_ssize_t n_tiles) noexcept nogil:
         even += 1
     if s.chunk_rows > even:
         s.chunk_rows -= s.chunk_rows % even
-    s.n_tiles = (s.chunk_rows * s.across + SMALL_ROWS - 1) // SMALL_ROWS * SMALL_ROWS
+    s.n_tiles = padded_rows(s.chunk_rows * s.across)
 
 
 cdef inline Py_ssize_t n_chunks(const Tiles *s) noexcept nogil:

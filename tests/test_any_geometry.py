@@ -58,6 +58,23 @@ def test_convolution(x, weight, stride, padding, dilation, groups) -> None:
     refused_or_right("conv2d_backward", {"dy": y, **arguments})
 
 
+@pytest.mark.parametrize("filters", [12, 20, 48])
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (7, 4), (4, 18), (26, 27)])
+def test_any_number_of_winograds_tiles(filters, height, width, threads) -> None:
+    """However many remain for the last register tile, and however threads share them."""
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(filters, 17, 3, 3)), rng.normal(size=filters)
+    for n in range(1, 32 if height * width < 100 else 3):
+        x = rng.normal(size=(n, 17, height, width))
+        refused_or_right("conv2d", {"x": x, "weight": weight, "bias": bias, "padding": 1})
+        results = set()
+        for n_threads in (1, 2, 3, 8):
+            threads(n_threads)
+            y = functional.conv2d(*(a.astype(np.float32) for a in (x, weight, bias)), padding=1)
+            results.add(y.tobytes())
+        assert len(results) == 1, n
+
+
 @search
 @given(images, pairs, pairs, pairs, pairs)
 def test_columns(x, kernel_size, stride, padding, dilation) -> None:

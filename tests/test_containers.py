@@ -20,7 +20,7 @@ from cnn_core.layers import (
     Residual,
     Sequential,
 )
-from cnn_core.layers.inference import Fused
+from cnn_core.layers.fused import Fused
 
 
 def network(dtype=np.float64, seed=0):

@@ -247,7 +247,7 @@ for task in set(os.listdir(tasks)) - before if before else ():
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="only Linux tells where threads may run")
 def test_workers_that_were_woken_may_use_all_cpus(tmp_path):
-    """One that is woken on its caller's CPU leaves it, and may come back."""
+    """One is woken on another CPU than its caller's, and may use that one afterwards."""
     body = """
 import time
 tasks, cpus = "/proc/self/task", os.sched_getaffinity(0)

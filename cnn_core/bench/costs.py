@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from cnn_core import layers as L
-from cnn_core.layers.inference import Fused
+from cnn_core.layers.fused import Fused
 from cnn_core.layers.together import Together
 
 # Operations per element.

@@ -15,7 +15,7 @@ from cnn_core.bench.recorder import Call, Recorder, kind_of
 from cnn_core.bench.roofline import Roofline, measure_roofline
 from cnn_core.bench.threads import using_threads
 from cnn_core.layers import Layer, Sequential
-from cnn_core.layers.inference import Fused
+from cnn_core.layers.fused import Fused
 
 Shape = tuple[int, ...]
 

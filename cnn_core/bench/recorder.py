@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn_core.layers import Layer, Sequential
 from cnn_core.layers.container import backward_through
-from cnn_core.layers.inference import Fused
+from cnn_core.layers.fused import Fused
 from cnn_core.layers.together import Together
 
 Shape = tuple[int, ...]

@@ -10,6 +10,7 @@ from cnn_core._kernels import activation
 from cnn_core._kernels import softmax as softmax_kernel
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
+from cnn_core.functional._calls import Call
 
 
 def _map(kernel: Callable[..., None], x: np.ndarray, *numbers: float) -> np.ndarray:
@@ -69,6 +70,12 @@ def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
 def add(a: np.ndarray, b: np.ndarray, relu: bool = False) -> np.ndarray:
     """``a + b`` on the library's threads, then `relu` if asked for; for arrays alike, not public."""
     return _map_backward(activation.add, a, b, "add", "a", relu)
+
+
+def prepared_add(a: np.ndarray, b: np.ndarray, relu: bool) -> tuple[np.ndarray, Call]:
+    """The array for the result of `add`, and what fills it; nothing is checked."""
+    y = empty(a.shape, a.dtype)
+    return y, (activation.add, (a.reshape(-1), b.reshape(-1), y.reshape(-1), relu))
 
 
 def leaky_relu(x: np.ndarray, negative_slope: float = 0.01) -> np.ndarray:

@@ -12,6 +12,7 @@ from cnn_core._kernels import winograd as _winograd
 from cnn_core._kernels import winograd_backward_weight as _winograd_weight
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
+from cnn_core.functional._calls import Call, run
 from cnn_core.functional._convolution import Geometry, Padding, arguments, with_extra
 from cnn_core.functional._windows import check_numbering
 from cnn_core.functional.activation import relu_backward
@@ -149,7 +150,8 @@ class PackedConv2d:
         self._fit: _Fit | None = None
         self._weights: dict[bool, np.ndarray] = {}
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
+    def prepared(self, x: np.ndarray) -> tuple[np.ndarray, Call | None]:
+        """The array for the result, and what fills it unless it is filled already."""
         x = as_nchw(x, "conv2d: x")
         fit = self._fit  # looked at once: another thread may predict images of another shape meanwhile
         if fit is None or x.shape[1:] != fit.image:
@@ -157,10 +159,10 @@ class PackedConv2d:
         y = empty((x.shape[0], *fit.result), x.dtype)
         if y.size and x.size:
             g = fit.geometry
-            _convolve(with_extra(x, g), fit.packed, self._bias, y, g, self._relu, self._pool)
-        elif y.size:
+            return y, _call(with_extra(x, g), fit.packed, self._bias, y, g, self._relu, self._pool)
+        if y.size:
             _sum_over_nothing(self._bias, y, self._relu)
-        return y
+        return y, None
 
     def _fitted(self, x: np.ndarray) -> _Fit:
         """Check images of a new shape, choose the algorithm for them and pack the weight for it."""
@@ -367,10 +369,22 @@ def _convolve(
     indices: np.ndarray | None = None,
 ) -> None:
     """Fill ``y``, and ``indices`` of pooling unless it is None; nothing is empty."""
+    run(_call(x, packed, bias, y, g, relu, pool, indices))
+
+
+def _call(
+    x: np.ndarray,
+    packed: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    g: Geometry,
+    relu: bool = False,
+    pool: bool = False,
+    indices: np.ndarray | None = None,
+) -> Call:
+    """What fills ``y``, and ``indices`` of pooling unless it is None; nothing is empty."""
     if g.by_winograd:
-        _winograd.winograd(x, None, packed, bias, None, y, indices, *g.padding, relu, pool, get_num_threads())
-    else:
-        _conv2d.conv2d(
-            x, packed, bias, y, indices, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool,
-            get_num_threads(),
-        )  # fmt: skip
+        return _winograd.winograd, (x, None, packed, bias, None, y, indices, *g.padding, relu, pool)
+    return _conv2d.conv2d, (
+        x, packed, bias, y, indices, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool
+    )  # fmt: skip

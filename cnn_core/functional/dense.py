@@ -8,6 +8,7 @@ from cnn_core._checks import as_real, as_vector, checked_size, same_shape
 from cnn_core._kernels import linear as _linear
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
+from cnn_core.functional._calls import Call, run
 
 # The kernel adds a batch's products up one after the other: in float32 that loses digits if there are more.
 _ROWS = 1 << 13
@@ -40,16 +41,25 @@ def linear_relu(
     x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, *, relu: bool = True
 ) -> np.ndarray:
     """`relu` of `linear` in one pass, for prediction."""
+    y, call = prepared_linear(x, weight, bias, relu=relu)
+    run(call)
+    return y
+
+
+def prepared_linear(
+    x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, *, relu: bool
+) -> tuple[np.ndarray, Call | None]:
+    """The array for the result of `linear_relu`, and what fills it unless it is filled already."""
     x, weight, rows = _arguments("linear", x, weight)
     outputs = weight.shape[0]
     if bias is not None:
         bias = as_vector(bias, "linear: bias", outputs, x)
     y = empty(checked_size((*x.shape[:-1], outputs), "linear: result"), x.dtype)
     if y.size and rows.size:
-        _linear.linear(rows, weight, bias, y.reshape(-1, outputs), relu, get_num_threads())
-    elif y.size:
+        return y, (_linear.linear, (rows, weight, bias, y.reshape(-1, outputs), relu))
+    if y.size:
         y[...] = 0 if bias is None else np.maximum(bias, 0) if relu else bias
-    return y
+    return y, None
 
 
 def linear_backward(

@@ -6,21 +6,20 @@ its output is still in the cache; weights are packed once, into the order in whi
 
 import copy
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 import numpy as np
 
-from cnn_core.functional.convolution import PackedConv2d
-from cnn_core.functional.dense import linear_relu
 from cnn_core.layers._shapes import Shape
 from cnn_core.layers.activation import ReLU
 from cnn_core.layers.base import Layer
 from cnn_core.layers.container import Concat, Residual
 from cnn_core.layers.conv import Conv2d
 from cnn_core.layers.dropout import Dropout
+from cnn_core.layers.fused import Fused
 from cnn_core.layers.linear import Linear
 from cnn_core.layers.norm import BatchNorm1d, BatchNorm2d
+from cnn_core.layers.plan import Plans
 from cnn_core.layers.pool import MaxPool2d
 from cnn_core.layers.sequential import Sequential
 from cnn_core.layers.shape import Identity
@@ -34,10 +33,18 @@ class InferenceSequential(Sequential):
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         if training:
             self._refuse("forward(x, training=True)")
-        return super().forward(x)
+        return self._plans.predict(x, super().forward)
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
         self._refuse("backward")
+
+    def _run_as(self, steps: tuple[Layer, ...]) -> None:
+        super()._run_as(steps)
+        self._plans = Plans(steps)
+
+    def _convert(self, dtype: np.dtype) -> None:
+        super()._convert(dtype)
+        self._plans = Plans(self._steps)
 
     def _refuse(self, what: str) -> NoReturn:
         raise RuntimeError(
@@ -50,39 +57,6 @@ class FoldedLinear(Linear):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return super().output_shape(self.expect_rank(input_shape, "(N, in)"))
-
-
-class Fused(Sequential):
-    """Layers done by one kernel: a convolution or Linear, then ReLU, then 2x2 max pooling if they follow.
-
-    The weights are packed at the first prediction and read-only from then on.
-    """
-
-    _run: Callable[[np.ndarray], np.ndarray] | None = None
-
-    def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        self.check_input(x)
-        run = self._run
-        if run is None:  # threads that come here at once prepare the same
-            run = self._run = self._prepared()
-        return run(x)
-
-    def _prepared(self) -> Callable[[np.ndarray], np.ndarray]:
-        for value in self.params.values():
-            value.flags.writeable = False
-        first = self.layers[0]
-        relu = any(isinstance(layer, ReLU) for layer in self.layers)
-        if isinstance(first, Conv2d):
-            pool = any(isinstance(layer, MaxPool2d) for layer in self.layers)
-            return PackedConv2d(first.weight, first.bias, *first.geometry, relu=relu, pool=pool)
-        return partial(linear_relu, weight=self.params["0.weight"], bias=self.params.get("0.bias"), relu=relu)
-
-    def _convert(self, dtype: np.dtype) -> None:
-        super()._convert(dtype)
-        self._run = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_run": None}
 
 
 def for_inference(model: Sequential) -> InferenceSequential:

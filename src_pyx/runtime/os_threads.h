@@ -105,23 +105,40 @@ static int thread_launch(void (*run)(void *), void *argument)
 
 #ifdef __linux__
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-static int this_cpu(void) { return sched_getcpu(); }
+typedef cpu_set_t cpus;
 
-/* Moves the calling thread to another CPU, if it may use at least `least`: for a moment it may not use this one. */
-static void leave_cpu(int cpu, int least)
+static int this_thread(void) { return (int)syscall(SYS_gettid); }
+
+/* Forbids another thread the CPU of the calling one, if it may use at least `least`; which, goes to `allowed`. */
+static int keep_off_this_cpu(int thread, int least, cpus *allowed)
 {
-    cpu_set_t allowed, others;
-    if (cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < least)
-        return;
-    others = allowed;
+    const int cpu = sched_getcpu();
+    cpus others;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(thread, sizeof *allowed, allowed) != 0 ||
+        CPU_COUNT(allowed) < least)
+        return 0;
+    others = *allowed;
     CPU_CLR(cpu, &others);
-    if (sched_setaffinity(0, sizeof others, &others) == 0)
-        sched_setaffinity(0, sizeof allowed, &allowed);
+    return sched_setaffinity(thread, sizeof others, &others) == 0;
 }
+
+/* The calling thread may use these again. */
+static void allow_cpus(const cpus *allowed) { sched_setaffinity(0, sizeof *allowed, allowed); }
 #else
-static int this_cpu(void) { return -1; }
-static void leave_cpu(int cpu, int least) { (void)cpu, (void)least; }
+typedef int cpus;
+
+static int this_thread(void) { return 0; }
+
+static int keep_off_this_cpu(int thread, int least, cpus *allowed)
+{
+    (void)thread, (void)least, (void)allowed;
+    return 0;
+}
+
+static void allow_cpus(const cpus *allowed) { (void)allowed; }
 #endif
 
 #endif

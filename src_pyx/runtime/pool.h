@@ -10,9 +10,9 @@
    no range is left and waits only for the workers inside: one that is slow to wake
    holds nobody up.
 
-   Linux likes to wake a worker on the CPU of the thread that wakes it, and takes some
-   milliseconds to see that both stay there and another CPU is idle.  So a worker that
-   finds itself woken beside the caller moves away.
+   Linux likes to wake a worker on the CPU of the thread that wakes it, though that thread
+   goes on and another CPU is idle, and takes some milliseconds to move one of them.  So a
+   worker may not use the caller's CPU while it is woken.
 
    Between ranges that it takes, Python's main thread looks for signals: see interruption.h. */
 
@@ -50,8 +50,9 @@ static struct {
     int n_workers;       /* started so far; only the busy thread changes it */
     uint32_t born[POOL_MAX_THREADS]; /* the last job before each worker's time */
     int sleeps[POOL_MAX_THREADS]; /* atomic: the worker blocks on its `work`, or is about to */
-    int caller_cpu;      /* atomic: where the thread was that woke them; negative if nobody knows */
-    int caller_wants;    /* atomic: how many threads it wanted, itself among them */
+    int thread[POOL_MAX_THREADS]; /* the system's number for each worker */
+    int kept_off[POOL_MAX_THREADS]; /* under the mutex: it is woken with fewer CPUs than it is `allowed` */
+    cpus allowed[POOL_MAX_THREADS];
     mutex_t mutex;
     condition_t work[POOL_MAX_THREADS]; /* one for each worker: those that a job has no use for sleep on */
     condition_t done;
@@ -71,7 +72,7 @@ static void pool_reset(void)
     mutex_init(&pool.mutex);
     condition_init(&pool.done);
     for (int worker = 0; worker < POOL_MAX_THREADS; worker++) {
-        pool.sleeps[worker] = 0;
+        pool.sleeps[worker] = pool.kept_off[worker] = 0;
         condition_init(&pool.work[worker]);
     }
 }
@@ -122,10 +123,12 @@ static uint64_t pool_await_job(uint32_t seen, int worker)
         condition_wait(&pool.work[worker], &pool.mutex);
     }
     __atomic_store_n(&pool.sleeps[worker], 0, __ATOMIC_SEQ_CST);
+    const int kept_off = pool.kept_off[worker];
+    const cpus allowed = pool.allowed[worker];
+    pool.kept_off[worker] = 0;
     mutex_unlock(&pool.mutex);
-    const int cpu = this_cpu();
-    if (cpu >= 0 && cpu == __atomic_load_n(&pool.caller_cpu, __ATOMIC_RELAXED))
-        leave_cpu(cpu, __atomic_load_n(&pool.caller_wants, __ATOMIC_RELAXED));
+    if (kept_off)
+        allow_cpus(&allowed);
     return gate;
 }
 
@@ -133,6 +136,7 @@ static void pool_work(void *argument)
 {
     int worker = (int)(intptr_t)argument; /* 1, 2, ...: a caller is worker 0 */
     uint32_t seen = pool.born[worker];
+    pool.thread[worker] = this_thread();
     for (;;) {
         uint64_t gate = pool_await_job(seen, worker);
         seen = GATE_JOB(gate);
@@ -163,6 +167,14 @@ static void pool_start_workers(int wanted)
     }
 }
 
+/* With the mutex held. */
+static void pool_wake(int worker, int n_threads)
+{
+    if (!pool.kept_off[worker])
+        pool.kept_off[worker] = keep_off_this_cpu(pool.thread[worker], n_threads, &pool.allowed[worker]);
+    condition_signal_all(&pool.work[worker]);
+}
+
 static void pool_open_gate(int n_threads)
 {
     uint64_t job = GATE_JOB(__atomic_load_n(&pool.gate, __ATOMIC_RELAXED)) + (uint32_t)1;
@@ -172,12 +184,10 @@ static void pool_open_gate(int n_threads)
         worker++;
     if (worker == n_threads)
         return; /* as a rule: all of them spin */
-    __atomic_store_n(&pool.caller_cpu, this_cpu(), __ATOMIC_RELAXED);
-    __atomic_store_n(&pool.caller_wants, n_threads, __ATOMIC_RELAXED);
     mutex_lock(&pool.mutex);
     for (; worker < n_threads; worker++)
-        if (__atomic_load_n(&pool.sleeps[worker], __ATOMIC_SEQ_CST))
-            condition_signal_all(&pool.work[worker]);
+        if (__atomic_load_n(&pool.sleeps[worker], __ATOMIC_RELAXED))
+            pool_wake(worker, n_threads);
     mutex_unlock(&pool.mutex);
 }
 

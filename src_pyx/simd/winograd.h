@@ -36,7 +36,7 @@
 #else
 #define PRODUCT_ROWS 6 /* 12 of 16 */
 #endif
-#define SMALL_ROWS 6 /* what remains is cut into these; rows are padded to a multiple of it */
+#define FEWEST_ROWS 4 /* what remains is cut into tiles of an even number of rows, but no fewer */
 #define WEIGHT_ROWS (CHANNEL_LANES < 8 ? 4 : VECTOR_BYTES == 64 ? 8 : 4) /* a part of the lanes */
 
 #define AT(pointer, index) (((unaligned_f32 *)(pointer))[index])
@@ -260,8 +260,32 @@ ALWAYS_INLINE void product_tile(const int rows, const int vectors, const float *
             AT(m + i * m_block, row) = sum[row][i];
 }
 
+/* Rows for n_tiles of them, which register tiles fill. */
+static inline ptrdiff_t padded_rows(ptrdiff_t n_tiles)
+{
+    return n_tiles <= FEWEST_ROWS ? FEWEST_ROWS : n_tiles + n_tiles % 2;
+}
+
+/* How many of the rows that are left go into the next register tile: those after it have FEWEST_ROWS, too. */
+static inline int rows_of_tile(ptrdiff_t left)
+{
+    if (left >= PRODUCT_ROWS && left != PRODUCT_ROWS + 2)
+        return PRODUCT_ROWS;
+    if (left % 4)
+        return PRODUCT_ROWS > 8 && left == 14 ? 8 : 6;
+    return PRODUCT_ROWS > 8 ? (int)left : 4;
+}
+
+#define PRODUCT_CASE(ROWS)                                                                        \
+    case ROWS:                                                                                    \
+        if (f + 1 < n_filter_blocks)                                                              \
+            product_tile(ROWS, 2, from, v_block, u, u_block, n_channels, to, m_block);            \
+        else                                                                                      \
+            product_tile(ROWS, 1, from, v_block, u, u_block, n_channels, to, m_block);            \
+        break;
+
 /* M = V U. V in blocks of LANES channels, U (block of LANES filters, channel, lane), M in blocks of
-   LANES filters; the distances between blocks are given. n_tiles is a multiple of SMALL_ROWS. */
+   LANES filters; the distances between blocks are given. n_tiles is one of padded_rows. */
 static void winograd_product(const float *v, ptrdiff_t v_block, const float *u, ptrdiff_t u_block,
                              ptrdiff_t n_tiles, ptrdiff_t n_channels, ptrdiff_t n_filter_blocks, float *m,
                              ptrdiff_t m_block)
@@ -270,21 +294,19 @@ static void winograd_product(const float *v, ptrdiff_t v_block, const float *u, 
         for (ptrdiff_t t = 0; t < n_tiles;) {
             const float *from = v + t * CHANNEL_LANES;
             float *to = m + t * CHANNEL_LANES;
-            int large = n_tiles - t >= PRODUCT_ROWS;
-            if (f + 1 < n_filter_blocks) {
-                if (large)
-                    product_tile(PRODUCT_ROWS, 2, from, v_block, u, u_block, n_channels, to, m_block);
-                else
-                    product_tile(SMALL_ROWS, 2, from, v_block, u, u_block, n_channels, to, m_block);
-            } else {
-                if (large)
-                    product_tile(PRODUCT_ROWS, 1, from, v_block, u, u_block, n_channels, to, m_block);
-                else
-                    product_tile(SMALL_ROWS, 1, from, v_block, u, u_block, n_channels, to, m_block);
+            const int rows = rows_of_tile(n_tiles - t);
+            switch (rows) {
+                PRODUCT_CASE(4)
+                PRODUCT_CASE(6)
+#if PRODUCT_ROWS > 8
+                PRODUCT_CASE(8)
+                PRODUCT_CASE(PRODUCT_ROWS)
+#endif
             }
-            t += large ? PRODUCT_ROWS : SMALL_ROWS;
+            t += rows;
         }
 }
+#undef PRODUCT_CASE
 
 ALWAYS_INLINE void weight_tile(const int vectors, const float *d, const float *v, ptrdiff_t v_block,
                                ptrdiff_t n_tiles, int add, float *m, ptrdiff_t m_row)
