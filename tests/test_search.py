@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import os
 import subprocess
 import sys
 
@@ -252,6 +253,16 @@ def test_the_callback_watches_what_fits_the_direction():
 # Storages, and going on
 
 
+@pytest.fixture
+def database(tmp_path):
+    """An SQLite file as others use it, and its URL."""
+    url = f"sqlite:///{tmp_path}/search.db"
+    storage = optuna.storages.RDBStorage(url)
+    yield storage, url
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 @pytest.fixture(params=["sqlite:///{}/search.db", "{}/made/search.log"])
 def storage(request, tmp_path):
     return request.param.format(tmp_path)
@@ -311,19 +322,32 @@ def test_another_search_of_the_same_name_is_refused(storage):
     assert len(find(storage=storage, seed=1, name="other", trials=2)) == 2
 
 
-def test_a_study_of_someone_else_is_refused(tmp_path):
-    url = f"sqlite:///{tmp_path}/theirs.db"
-    study = optuna.create_study(study_name="search", storage=url, direction="maximize")
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="asks Linux for the open files")
+def test_a_search_leaves_no_file_open(storage):
+    def open_files():
+        links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+        return [path for path in map(os.path.realpath, links) if "search.db" in path or "search.log" in path]
+
+    find(storage=storage, trials=2)
+    assert open_files() == []
+    with pytest.raises(ValueError, match="another seed"):
+        find(storage=storage, trials=2, seed=1)
+    assert open_files() == []
+
+
+def test_a_study_of_someone_else_is_refused(database):
+    theirs, url = database
+    study = optuna.create_study(study_name="search", storage=theirs, direction="maximize")
     study.add_trial(optuna.trial.create_trial(value=1.0))
     with pytest.raises(ValueError, match=r"was not made by cnn_core\.search"):
         find(storage=url)
     assert len(study.trials) == 1
 
 
-def test_a_study_whose_maker_was_killed_at_once_is_taken_over(tmp_path, monkeypatch):
+def test_a_study_whose_maker_was_killed_at_once_is_taken_over(database, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    url = f"sqlite:///{tmp_path}/search.db"
-    optuna.create_study(study_name="search", storage=url, direction="maximize")
+    theirs, url = database
+    optuna.create_study(study_name="search", storage=theirs, direction="maximize")
     assert len(find(storage=url, trials=2)) == 2
 
 
@@ -337,14 +361,14 @@ def test_an_optuna_storage_is_used_as_it_is():
 
 
 @pytest.mark.parametrize("sampler", ["TPESampler", "RandomSampler", "GridSampler"])
-def test_samplers_of_optuna_choose_the_parameters(sampler, tmp_path):
+def test_samplers_of_optuna_choose_the_parameters(sampler, database):
     def make():
         if sampler == "GridSampler":
             return optuna.samplers.GridSampler({"lr": [1e-5, 1e-3], "weight_decay": [1e-7, 1e-6]}, seed=0)
         return getattr(optuna.samplers, sampler)(seed=0)
 
     space = {name: SPACE[name] for name in ("lr", "weight_decay")}
-    url = f"sqlite:///{tmp_path}/search.db"
+    theirs, url = database
     result = find(space=space, sampler=make(), trials=4)
     assert params(result) != params(find(trials=4))
     assert params(result) == params(find(space=space, sampler=make(), trials=4, storage=url))
@@ -352,7 +376,7 @@ def test_samplers_of_optuna_choose_the_parameters(sampler, tmp_path):
 
     with pytest.raises(KeyError):
         find(broken, space, sampler=make(), trials=4, storage=url, name="broken")
-    study = optuna.load_study(study_name="broken", storage=url)
+    study = optuna.load_study(study_name="broken", storage=theirs)
     tried = study.trials[3].params
     assert params(find(space=space, sampler=make(), trials=4, storage=url, name="broken"))[3] == tried
 

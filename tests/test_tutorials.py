@@ -1,6 +1,7 @@
 """The code in Markdown runs and prints what the pages say; pictures and links are up to date."""
 
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,13 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NEEDS = {"hyperparameters.md": "optuna"}
 MOST_BYTES = 60_000
 PNG = b"\x89PNG\r\n\x1a\n"
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+BESIDE_A_WHEEL = SETTINGS["tool"]["cibuildwheel"]["test-sources"]
+
+
+def top(path: Path) -> str:
+    """The file or folder of the checkout that a path belongs to."""
+    return path.resolve().relative_to(ROOT.resolve()).parts[0]
 
 
 def size(picture: Path) -> tuple[int, int]:
@@ -78,6 +86,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+            if top(page) in BESIDE_A_WHEEL:
+                assert top(page.parent / target) in BESIDE_A_WHEEL, (
+                    f"{target}: is not copied for tests of wheels"
+                )
 
 
 def test_what_a_page_promises_is_compared(tmp_path: Path) -> None:

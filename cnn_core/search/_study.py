@@ -81,8 +81,9 @@ def open_study(plan: Plan) -> Iterator["optuna.Study"]:
     optuna = import_optuna()
     with _quiet():
         storage = _open_storage(plan.storage)
-        study = _find_study(plan, storage)
     try:
+        with _quiet():
+            study = _find_study(plan, storage)
         yield study
     finally:
         if isinstance(storage, optuna.storages.RDBStorage) and isinstance(plan.storage, str):

@@ -91,8 +91,15 @@ static int interruption_at_start(void)
 static void interruption_after_fork_in_child(void)
 {
     interruption.is_pending = interruption.leaving = 0;
-    if (!on_main_thread())
+    if (!on_main_thread()) {
         interruption.raised = 0;
+#ifdef Py_GIL_DISABLED
+        /* CPython (3.13) still tells the thread that was the parent's main one of pending calls. With a GIL, who
+           takes it sees them all the same; without, nobody would: kernels had better run to their end. */
+        interruption.main_thread = 0;
+        return;
+#endif
+    }
     interruption.main_thread = PyThread_get_thread_ident();
 }
 
