@@ -15,7 +15,7 @@ not what lies beyond the padding).
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from vector_sums cimport sum_of
+from vector_sums cimport means_of, sum_of
 from windows cimport end_tap, end_window, first_tap, first_window
 
 import_kernel_api()
@@ -318,13 +318,13 @@ cdef void _adaptive_planes(const Job *job, Py_ssize_t first, Py_ssize_t last, re
     cdef const real *x
     cdef real *y
     cdef double columns[COLUMNS]
-    cdef double share = 1 / <double> (job.h * job.w)
+    if job.oh == 1 and job.ow == 1:
+        x = <const real *> job.source + first * job.h * job.w
+        means_of(x, job.h * job.w, last - first, <real *> job.target + first)
+        return
     for plane in range(first, last):
         x = <const real *> job.source + plane * job.h * job.w
         y = <real *> job.target + plane * job.oh * job.ow
-        if job.oh == 1 and job.ow == 1:
-            y[0] = <real> (sum_of(x, job.h * job.w) * share)
-            continue
         for oy in range(job.oh):
             top = _from(oy, job.h, job.oh)
             _adaptive_row(job, x + top * job.w, _to(oy, job.h, job.oh) - top, y + oy * job.ow, columns)

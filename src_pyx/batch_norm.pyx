@@ -62,8 +62,11 @@ cdef struct Job:
 
 
 cdef inline Py_ssize_t _begin(const Job *job, Py_ssize_t block) noexcept nogil:
-    """The first value of a block of each channel: of an image if there are enough, else where a cache line may
-    begin, as loads and stores that cross lines take twice as long."""
+    """The first value of a block of each channel.
+
+    It is the first of an image if there are enough, else one where a cache line may begin: loads and stores that
+    cross lines take twice as long.
+    """
     cdef Py_ssize_t begin = job.n * job.s * block / job.n_blocks
     if job.n_blocks <= job.n:
         return job.n * block / job.n_blocks * job.s

@@ -7,6 +7,8 @@ cdef extern from "vector_sums.h" nogil:
     double add_lanes(const double *lanes, Py_ssize_t n) noexcept
     double sum_f32(const float *x, Py_ssize_t n) noexcept
     double sum_f64(const double *x, Py_ssize_t n) noexcept
+    void means_f32(const float *x, Py_ssize_t n, Py_ssize_t n_means, float *means) noexcept
+    void means_f64(const double *x, Py_ssize_t n, Py_ssize_t n_means, double *means) noexcept
     double dot_f32(const float *x, const float *y, Py_ssize_t n) noexcept
     double dot_f64(const double *x, const double *y, Py_ssize_t n) noexcept
     void add_vectors_f32(const float *x, Py_ssize_t n, double *lanes) noexcept
@@ -63,6 +65,14 @@ cdef inline double sum_of(const real *x, Py_ssize_t n) noexcept nogil:
         return sum_f32(x, n)
     else:
         return sum_f64(x, n)
+
+
+cdef inline void means_of(const real *x, Py_ssize_t n, Py_ssize_t n_means, real *means) noexcept nogil:
+    """The means of n neighbours each."""
+    if real is float:
+        means_f32(x, n, n_means, means)
+    else:
+        means_f64(x, n, n_means, means)
 
 
 cdef inline double dot_of(const real *x, const real *y, Py_ssize_t n) noexcept nogil:

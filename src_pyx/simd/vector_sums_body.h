@@ -52,6 +52,32 @@ static void TYPED(add_vectors)(const REAL *x, ptrdiff_t n, double *lanes)
         TYPED(add_to_lanes)(lanes, TYPED(sum_stretch)(x, i * LANES, (n - i > STRETCH ? i + STRETCH : n) * LANES, 0));
 }
 
+/* Lane p: the sum of all lanes of v[p]. Neighbours are added, then their sums, ...: v is used up. */
+ALWAYS_INLINE VECTOR TYPED(sums_of_lanes)(VECTOR *v)
+{
+    for (int n = LANES / 2; n > 0; n /= 2)
+        UNROLLED for (int p = 0; p < n; p++)
+            v[p] = SHUFFLE(v[2 * p], v[2 * p + 1], JOIN(EVEN_, MOST)) + SHUFFLE(v[2 * p], v[2 * p + 1], JOIN(ODD_, MOST));
+    return v[0];
+}
+
+/* means[p] = the mean of x[p * n] ... x[p * n + n - 1]. Of up to STRETCH vectors as many means as there are lanes
+   are made at once, in REAL. */
+static void TYPED(means)(const REAL *x, ptrdiff_t n, ptrdiff_t n_means, REAL *means)
+{
+    ptrdiff_t p = 0;
+    for (; n <= STRETCH * LANES && p < n_means; p += LANES) {
+        VECTOR sums[LANES] = {{0}};
+        const ptrdiff_t here = smaller(LANES, n_means - p);
+        for (ptrdiff_t k = 0; k < here; k++)
+            sums[k] = TYPED(sum_stretch)(x + (p + k) * n, 0, n, n);
+        const VECTOR mean = TYPED(sums_of_lanes)(sums) / (REAL)n;
+        memcpy(means + p, &mean, here * sizeof(REAL));
+    }
+    for (; p < n_means; p++)
+        means[p] = (REAL)(TYPED(sum)(x + p * n, n) / n);
+}
+
 /* dy where ReLU let y = d * slope + shift pass, else zero; without a gate, dy itself. */
 ALWAYS_INLINE VECTOR TYPED(gated)(VECTOR dy, VECTOR d, const TYPED(relu_gate) *gate)
 {
