@@ -64,8 +64,8 @@ cdef struct Job:
 cdef inline Py_ssize_t _begin(const Job *job, Py_ssize_t block) noexcept nogil:
     """The first value of a block of each channel.
 
-    It is the first of an image if there are enough, else one where a cache line may begin: loads and stores that
-    cross lines take twice as long.
+    It is the first of an image if there are enough, else one where a cache line may begin: loads and stores
+    that cross lines take twice as long.
     """
     cdef Py_ssize_t begin = job.n * job.s * block / job.n_blocks
     if job.n_blocks <= job.n:
@@ -456,22 +456,19 @@ cdef void _run(Job *job, real *out, bint reduces, int n_threads) noexcept nogil:
 
 def batch_norm(
     const real[:, :, ::1] x,       # IN     (N, C, S)
-    const double[::1] weight,      # IN     (C,)
-    const double[::1] bias,        # IN     (C,)
     real[:, :, ::1] y,             # OUT    (N, C, S)
-    double[::1] mean,              # INOUT  (C,): written if training, else read, as rstd
-    double[::1] var,               # OUT    (C,): biased; only if training
-    double[::1] rstd,              # INOUT  (C,)
+    double[:, ::1] numbers,        # INOUT  (5, C): weight, bias, mean, var, rstd of each channel
     double[:, :, ::1] parts,       # OUT    (C, n_blocks, 2): scratch
     double eps,
     bint training,
     bint relu,
     int n_threads,
 ):
-    """Fill ``y``, with ReLU if asked for, and the statistics if ``training``."""
+    """Fill ``y``, with ReLU if asked for, and if ``training`` mean, biased var and rstd, which are read if not."""
     cdef Job job = Job(
         &x[0, 0, 0], NULL, &y[0, 0, 0],
-        &weight[0], &bias[0], &mean[0], &var[0], &rstd[0], NULL, NULL, &parts[0, 0, 0],
+        &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0], NULL, NULL,
+        &parts[0, 0, 0],
         x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, eps, training, relu, NULL,
     )
     with nogil:
@@ -479,23 +476,20 @@ def batch_norm(
 
 
 def batch_norm_backward(
-    const real[:, :, ::1] dy,      # IN   (N, C, S)
-    const real[:, :, ::1] x,       # IN   (N, C, S)
-    const double[::1] weight,      # IN   (C,)
-    double[::1] mean,              # IN   (C,)
-    double[::1] rstd,              # IN   (C,)
-    real[:, :, ::1] dx,            # OUT  (N, C, S)
-    double[::1] dweight,           # OUT  (C,)
-    double[::1] dbias,             # OUT  (C,)
-    double[:, :, ::1] parts,       # OUT  (C, n_blocks, 2): scratch
+    const real[:, :, ::1] dy,      # IN     (N, C, S)
+    const real[:, :, ::1] x,       # IN     (N, C, S)
+    real[:, :, ::1] dx,            # OUT    (N, C, S)
+    double[:, ::1] numbers,        # INOUT  (5, C): weight, mean, rstd are read, dweight, dbias written
+    double[:, :, ::1] parts,       # OUT    (C, n_blocks, 2): scratch
     bint training,
-    const double[:, ::1] gate,     # IN   (5, C): weight, bias, mean, var, rstd going forward, or None
+    const double[:, ::1] gate,     # IN     (5, C): weight, bias, mean, var, rstd going forward, or None
     int n_threads,
 ):
     """Fill the gradients; without ``training`` the statistics are constants (and ``gate`` is None)."""
     cdef Job job = Job(
         &x[0, 0, 0], &dy[0, 0, 0], &dx[0, 0, 0],
-        &weight[0], NULL, &mean[0], NULL, &rstd[0], &dweight[0], &dbias[0], &parts[0, 0, 0],
+        &numbers[0, 0], NULL, &numbers[1, 0], NULL, &numbers[2, 0], &numbers[3, 0], &numbers[4, 0],
+        &parts[0, 0, 0],
         x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, 0, training, False, NULL,
     )
     if gate is not None:
