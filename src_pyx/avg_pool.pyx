@@ -252,7 +252,9 @@ cdef bint _by_2x2(const Job *job, Py_ssize_t n_planes, bint forward, real *out, 
     return True
 
 
-cdef bint _by_planes(const Job *job, Py_ssize_t n_planes, bint forward, real *out, int n_threads) noexcept nogil:
+cdef bint _by_planes(
+    const Job *job, Py_ssize_t n_planes, bint forward, real *out, int n_threads
+) noexcept nogil:
     """Do the job if planes are small but many, and windows of few taps; otherwise return False."""
     cdef pooling_planes planes = pooling_planes(
         job.source, job.target, NULL, n_planes, job.h, job.w, job.oh, job.ow, job.kh, job.kw, job.sh, job.sw,
