@@ -464,7 +464,7 @@ def batch_norm(
     bint relu,
     int n_threads,
 ):
-    """Fill ``y``, with ReLU if asked for, and if ``training`` mean, biased var and rstd, which are read if not."""
+    """Fill ``y``, with ReLU if asked for; if ``training`` mean, biased var and rstd, which else are read."""
     cdef Job job = Job(
         &x[0, 0, 0], NULL, &y[0, 0, 0],
         &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0], NULL, NULL,
