@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from cnn_core import functional as F
 from cnn_core._checks import as_real, integer, one_of, real_number
 from cnn_core.functional.classification import loss_and_gradient
+from cnn_core.functional.loss import bce_and_gradient, mse_loss_and_gradient
 
 __all__ = ["BCEWithLogitsLoss", "CrossEntropyLoss", "Loss", "MSELoss"]
 
@@ -136,8 +136,7 @@ class MSELoss(Loss):
 
     def forward(self, y: np.ndarray, target: np.ndarray) -> Any:
         self._dy = None
-        loss = F.mse_loss(y, target, self.reduction)
-        self._dy = F.mse_loss_backward(y, target, self.reduction)
+        loss, self._dy = mse_loss_and_gradient(y, target, self.reduction)
         return loss
 
 
@@ -170,10 +169,8 @@ class BCEWithLogitsLoss(Loss):
 
     def forward(self, y: np.ndarray, target: np.ndarray) -> Any:
         self._dy = None
-        weight = _like(self.weight, y)
-        options: dict[str, Any] = {"reduction": self.reduction, "pos_weight": _like(self.pos_weight, y)}
-        loss = F.bce_with_logits(y, target, weight, **options)
-        self._dy = F.bce_with_logits_backward(y, target, weight, **options)
+        weights = _like(self.weight, y), _like(self.pos_weight, y)
+        loss, self._dy = bce_and_gradient(y, target, *weights, self.reduction)
         return loss
 
     def config(self) -> dict[str, Any]:

@@ -6,16 +6,18 @@ Contract, guaranteed by cnn_core.functional and not checked again here:
 * every sliding window holds at least one input.
 
 Every element of the outputs is written.  Sums are held in double, but for those of few numbers: 2x2 windows
-side by side, which avg_pool.h does a vector at a time, and windows of up to FEW_TAPS inputs at a stride of
-one or two, of which the rows are added first and then, in the sums, the columns.  The divisor of a sliding
+side by side, which avg_pool.h does a vector at a time; windows of small planes, which pool_planes.h lays side
+by side; and windows of up to FEW_TAPS inputs at a stride of one or two, of which the rows are added first and
+then, in the sums, the columns.  The divisor of a sliding
 window is ``divisor`` if that is not 0; else the window's inputs and, with ``count_padding``, its padding (but
 not what lies beyond the padding).
 """
 
+from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from vector_sums cimport sum_of
+from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
+from vector_sums cimport means_of, sum_of
 from windows cimport end_tap, end_window, first_tap, first_window
 
 import_kernel_api()
@@ -39,6 +41,22 @@ cdef extern from "avg_pool.h" nogil:
     void average_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
     void share_2x2_f32(const averaging *, Py_ssize_t, Py_ssize_t, float *) noexcept
     void share_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
+
+cdef extern from "pool_planes.h" nogil:
+    enum: PLANE_LANES
+    ctypedef struct pooling_planes:
+        const void *source
+        void *target
+        int32_t *indices
+        Py_ssize_t n_planes, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw
+        int relu, count_padding
+        double divisor
+
+    Py_ssize_t planes_bytes(
+        Py_ssize_t n_planes, Py_ssize_t pixels, Py_ssize_t windows, Py_ssize_t arrays
+    ) noexcept
+    void avg_pool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
+    void avg_unpool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
 
 ctypedef fused sum_type:
     float
@@ -234,6 +252,28 @@ cdef bint _by_2x2(const Job *job, Py_ssize_t n_planes, bint forward, real *out, 
     return True
 
 
+cdef bint _by_planes(
+    const Job *job, Py_ssize_t n_planes, bint forward, real *out, int n_threads
+) noexcept nogil:
+    """Do the job if planes are small but many, and windows of few taps; otherwise return False."""
+    cdef pooling_planes planes = pooling_planes(
+        job.source, job.target, NULL, n_planes, job.h, job.w, job.oh, job.ow, job.kh, job.kw, job.sh, job.sw,
+        job.ph, job.pw, 1, 1, False, job.count_padding, job.divisor,
+    )
+    cdef Py_ssize_t each = planes_bytes(n_planes, job.h * job.w, job.oh * job.ow, 1)
+    cdef task run = <task> &avg_pool_planes if forward else <task> &avg_unpool_planes
+    cdef void *scratch
+    if real is double or each == 0 or job.kh > FEW_TAPS or job.kw > FEW_TAPS:
+        return False
+    scratch = allocate(each * n_threads)
+    if scratch is NULL:
+        return False
+    parallel_for(run, &planes, (n_planes + PLANE_LANES - 1) / PLANE_LANES,
+                 1 + ELEMENTS_PER_RANGE / (PLANE_LANES * job.h * job.w), scratch, each, n_threads)
+    release(scratch)
+    return True
+
+
 def avg_pool2d(
     const real[:, :, :, ::1] x,    # IN   (N, C, H, W)
     real[:, :, :, ::1] y,          # OUT  (N, C, OH, OW)
@@ -250,7 +290,10 @@ def avg_pool2d(
     cdef Py_ssize_t n_rows = y.shape[0] * y.shape[1] * y.shape[2]
     cdef Py_ssize_t grain = 1 + ELEMENTS_PER_RANGE * job.oh / (job.h * job.w)
     with nogil:
-        if not _by_2x2(&job, x.shape[0] * x.shape[1], True, &y[0, 0, 0, 0], n_threads):
+        if not (
+            _by_2x2(&job, x.shape[0] * x.shape[1], True, &y[0, 0, 0, 0], n_threads)
+            or _by_planes(&job, x.shape[0] * x.shape[1], True, &y[0, 0, 0, 0], n_threads)
+        ):
             parallel_for(<task> &_rows[real], &job, n_rows, grain, NULL, 0, n_threads)
 
 
@@ -268,7 +311,10 @@ def avg_pool2d_backward(
     cdef Job job = Job(&dy[0, 0, 0, 0], &dx[0, 0, 0, 0], dx.shape[2], dx.shape[3], dy.shape[2], dy.shape[3],
                        kh, kw, sh, sw, ph, pw, count_padding, divisor)
     with nogil:
-        if not _by_2x2(&job, dx.shape[0] * dx.shape[1], False, &dx[0, 0, 0, 0], n_threads):
+        if not (
+            _by_2x2(&job, dx.shape[0] * dx.shape[1], False, &dx[0, 0, 0, 0], n_threads)
+            or _by_planes(&job, dx.shape[0] * dx.shape[1], False, &dx[0, 0, 0, 0], n_threads)
+        ):
             parallel_for(<task> &_planes[real], &job, dx.shape[0] * dx.shape[1],
                          1 + ELEMENTS_PER_RANGE / (job.h * job.w), NULL, 0, n_threads)
 
@@ -318,13 +364,13 @@ cdef void _adaptive_planes(const Job *job, Py_ssize_t first, Py_ssize_t last, re
     cdef const real *x
     cdef real *y
     cdef double columns[COLUMNS]
-    cdef double share = 1 / <double> (job.h * job.w)
+    if job.oh == 1 and job.ow == 1:
+        x = <const real *> job.source + first * job.h * job.w
+        means_of(x, job.h * job.w, last - first, <real *> job.target + first)
+        return
     for plane in range(first, last):
         x = <const real *> job.source + plane * job.h * job.w
         y = <real *> job.target + plane * job.oh * job.ow
-        if job.oh == 1 and job.ow == 1:
-            y[0] = <real> (sum_of(x, job.h * job.w) * share)
-            continue
         for oy in range(job.oh):
             top = _from(oy, job.h, job.oh)
             _adaptive_row(job, x + top * job.w, _to(oy, job.h, job.oh) - top, y + oy * job.ow, columns)

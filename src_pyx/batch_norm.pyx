@@ -27,13 +27,18 @@ from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from vector_sums cimport MOST_LANES, add_gradients, add_lanes, add_moments, affine_of_both, affine_of_x
+from vector_sums cimport (
+    MOST_LANES, add_gradients_f32, add_gradients_f64, add_lanes, add_moments_f32, add_moments_f64,
+    affine_of_both_f32, affine_of_both_f64, affine_of_x_f32, affine_of_x_f64, channel_numbers, empty_sums_f32,
+    empty_sums_f64,
+)
 
 import_kernel_api()
 
 cdef enum:
     COLUMNS = 64  # the most channels of a group
     RUN = 1 << 15  # values of an image that a group has side by side: short runs defeat the prefetcher
+    PIECES = 16  # of a channel, from as many images, that are summed in float32
     LANES = 32  # partial sums; no fewer: gcc unrolls shorter loops before it looks for vectors
     ELEMENTS_PER_RANGE = 1 << 14  # some 10 microseconds of work
 
@@ -57,8 +62,17 @@ cdef struct Job:
 
 
 cdef inline Py_ssize_t _begin(const Job *job, Py_ssize_t block) noexcept nogil:
-    """The first value of a block of each channel."""
-    return job.n * job.s * block / job.n_blocks
+    """The first value of a block of each channel.
+
+    It is the first of an image if there are enough, else one where a cache line may begin: loads and stores
+    that cross lines take twice as long.
+    """
+    cdef Py_ssize_t begin = job.n * job.s * block / job.n_blocks
+    if job.n_blocks <= job.n:
+        return job.n * block / job.n_blocks * job.s
+    if block < job.n_blocks and job.n * job.s >= LANES * job.n_blocks:
+        return begin - begin % LANES
+    return begin
 
 
 cdef inline Py_ssize_t _place(const Job *job, Py_ssize_t channel, Py_ssize_t i) noexcept nogil:
@@ -200,46 +214,70 @@ cdef inline bint _accurate(double first, double second, double n, bint forward) 
     return not forward or (second > 1e-30 * n and first * first / n <= 64 * (second - first * first / n))
 
 
+cdef inline void _add_pieces(
+    const real *x, const real *dy, const channel_numbers *channels, Py_ssize_t n_channels, Py_ssize_t apart,
+    Py_ssize_t n, bint forward, real *sums, double *lanes
+) noexcept nogil:
+    """Add d and d * d, for d = x - centre, or dy and dy * d, for n values of each channel."""
+    if real is float:
+        if forward:
+            add_moments_f32(x, channels, n_channels, apart, n, sums, lanes)
+        else:
+            add_gradients_f32(x, dy, channels, n_channels, apart, n, sums, lanes)
+    else:
+        if forward:
+            add_moments_f64(x, channels, n_channels, apart, n, sums, lanes)
+        else:
+            add_gradients_f64(x, dy, channels, n_channels, apart, n, sums, lanes)
+
+
+cdef inline void _empty_sums(real *sums, Py_ssize_t n_channels, double *lanes) noexcept nogil:
+    if real is float:
+        empty_sums_f32(sums, n_channels, lanes)
+    else:
+        empty_sums_f64(sums, n_channels, lanes)
+
+
 cdef inline void _reduce(
     const Job *job, Py_ssize_t group, Py_ssize_t block, bint forward, real *out
 ) noexcept nogil:
     """The sums of one block of one group's channels."""
     cdef const real *x = <const real *> job.x
-    cdef const real *dy = <const real *> job.dy
-    cdef real centre[COLUMNS]
-    cdef real slope[COLUMNS]
-    cdef real shift[COLUMNS]
+    cdef const real *dy = <const real *> (job.x if forward else job.dy)
+    cdef real[COLUMNS] centre
+    cdef real[COLUMNS] slope
+    cdef real[COLUMNS] shift
     cdef bint gated = not forward and job.gate is not NULL
-    cdef double lanes[COLUMNS * LANES]
-    cdef double *sums
+    cdef channel_numbers numbers = channel_numbers(<void *> centre, NULL, NULL, NULL, NULL, NULL)
+    cdef double[COLUMNS * LANES] lanes
+    cdef real[COLUMNS * LANES] sums
     cdef double first, second
     cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
     cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
+    cdef Py_ssize_t n_pieces = 0
     if job.s == 1:
         _reduce_columns(job, channel, n_channels, block, forward, out)
         return
+    if gated:
+        numbers.gate_slope, numbers.gate_shift = <void *> slope, <void *> shift
     memset(lanes, 0, n_channels * LANES * sizeof(double))
+    memset(<void *> sums, 0, n_channels * LANES * sizeof(real))
     for j in range(n_channels):
         centre[j] = x[_place(job, channel + j, begin)] if forward else <real> job.mean[channel + j]
         if gated:
-            _gate(job, channel + j, slope + j, shift + j)
+            _gate(job, channel + j, <real *> slope + j, <real *> shift + j)
     while i < end:
         length = min(job.s - i % job.s, end - i)
         here = _place(job, channel, i)
-        for j in range(n_channels):
-            sums = lanes + j * LANES
-            if forward:
-                add_moments(x + here, centre[j], length, sums, sums + MOST_LANES)
-            else:
-                add_gradients(
-                    x + here, dy + here, centre[j], gated, slope[j] if gated else 0,
-                    shift[j] if gated else 0, length, sums, sums + MOST_LANES,
-                )
-            here += job.s
+        _add_pieces(x + here, dy + here, &numbers, n_channels, job.s, length, forward, <real *> sums, lanes)
         i += length
+        n_pieces += 1
+        if n_pieces == PIECES or i == end:
+            _empty_sums(<real *> sums, n_channels, lanes)
+            n_pieces = 0
     for j in range(n_channels):
-        first = add_lanes(lanes + j * LANES, MOST_LANES)
-        second = add_lanes(lanes + j * LANES + MOST_LANES, MOST_LANES)
+        first = add_lanes(lanes + 2 * j * MOST_LANES, MOST_LANES)
+        second = add_lanes(lanes + (2 * j + 1) * MOST_LANES, MOST_LANES)
         if _accurate(first, second, end - begin, forward):
             _keep(job, channel + j, block, centre[j], first, second, end - begin)
         else:
@@ -319,9 +357,14 @@ cdef inline void _apply(
     cdef real gate_slope[COLUMNS]
     cdef real gate_shift[COLUMNS]
     cdef bint gated = job.gate is not NULL
+    cdef channel_numbers numbers = channel_numbers(
+        <void *> centre, <void *> slope, <void *> scale, <void *> shift, NULL, NULL
+    )
     cdef Py_ssize_t channel = group * job.width, n_channels = min(job.width, job.c - channel)
     cdef Py_ssize_t begin = _begin(job, block), end = _begin(job, block + 1), i = begin, j, here, length
     cdef double gain, values = job.n * job.s
+    if gated:
+        numbers.gate_slope, numbers.gate_shift = <void *> gate_slope, <void *> gate_shift
     for j in range(n_channels):
         gain = job.weight[channel + j] * job.rstd[channel + j]
         scale[j] = <real> gain
@@ -349,15 +392,16 @@ cdef inline void _apply(
     while i < end:
         length = min(job.s - i % job.s, end - i)
         here = _place(job, channel, i)
-        for j in range(n_channels):
+        if real is float:
             if with_dy:
-                affine_of_both(
-                    x + here, dy + here, out + here, centre[j], slope[j], scale[j], shift[j], gated,
-                    gate_slope[j] if gated else 0, gate_shift[j] if gated else 0, length,
-                )
+                affine_of_both_f32(x, dy, out, &numbers, n_channels, here, job.s, length)
             else:
-                affine_of_x(x + here, out + here, centre[j], slope[j], shift[j], job.relu, length)
-            here += job.s
+                affine_of_x_f32(x, out, &numbers, job.relu, n_channels, here, job.s, length)
+        else:
+            if with_dy:
+                affine_of_both_f64(x, dy, out, &numbers, n_channels, here, job.s, length)
+            else:
+                affine_of_x_f64(x, out, &numbers, job.relu, n_channels, here, job.s, length)
         i += length
 
 
@@ -412,22 +456,19 @@ cdef void _run(Job *job, real *out, bint reduces, int n_threads) noexcept nogil:
 
 def batch_norm(
     const real[:, :, ::1] x,       # IN     (N, C, S)
-    const double[::1] weight,      # IN     (C,)
-    const double[::1] bias,        # IN     (C,)
     real[:, :, ::1] y,             # OUT    (N, C, S)
-    double[::1] mean,              # INOUT  (C,): written if training, else read, as rstd
-    double[::1] var,               # OUT    (C,): biased; only if training
-    double[::1] rstd,              # INOUT  (C,)
+    double[:, ::1] numbers,        # INOUT  (5, C): weight, bias, mean, var, rstd of each channel
     double[:, :, ::1] parts,       # OUT    (C, n_blocks, 2): scratch
     double eps,
     bint training,
     bint relu,
     int n_threads,
 ):
-    """Fill ``y``, with ReLU if asked for, and the statistics if ``training``."""
+    """Fill ``y``, with ReLU if asked for; if ``training`` mean, biased var and rstd, which else are read."""
     cdef Job job = Job(
         &x[0, 0, 0], NULL, &y[0, 0, 0],
-        &weight[0], &bias[0], &mean[0], &var[0], &rstd[0], NULL, NULL, &parts[0, 0, 0],
+        &numbers[0, 0], &numbers[1, 0], &numbers[2, 0], &numbers[3, 0], &numbers[4, 0], NULL, NULL,
+        &parts[0, 0, 0],
         x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, eps, training, relu, NULL,
     )
     with nogil:
@@ -435,23 +476,20 @@ def batch_norm(
 
 
 def batch_norm_backward(
-    const real[:, :, ::1] dy,      # IN   (N, C, S)
-    const real[:, :, ::1] x,       # IN   (N, C, S)
-    const double[::1] weight,      # IN   (C,)
-    double[::1] mean,              # IN   (C,)
-    double[::1] rstd,              # IN   (C,)
-    real[:, :, ::1] dx,            # OUT  (N, C, S)
-    double[::1] dweight,           # OUT  (C,)
-    double[::1] dbias,             # OUT  (C,)
-    double[:, :, ::1] parts,       # OUT  (C, n_blocks, 2): scratch
+    const real[:, :, ::1] dy,      # IN     (N, C, S)
+    const real[:, :, ::1] x,       # IN     (N, C, S)
+    real[:, :, ::1] dx,            # OUT    (N, C, S)
+    double[:, ::1] numbers,        # INOUT  (5, C): weight, mean, rstd are read, dweight, dbias written
+    double[:, :, ::1] parts,       # OUT    (C, n_blocks, 2): scratch
     bint training,
-    const double[:, ::1] gate,     # IN   (5, C): weight, bias, mean, var, rstd going forward, or None
+    const double[:, ::1] gate,     # IN     (5, C): weight, bias, mean, var, rstd going forward, or None
     int n_threads,
 ):
     """Fill the gradients; without ``training`` the statistics are constants (and ``gate`` is None)."""
     cdef Job job = Job(
         &x[0, 0, 0], &dy[0, 0, 0], &dx[0, 0, 0],
-        &weight[0], NULL, &mean[0], NULL, &rstd[0], &dweight[0], &dbias[0], &parts[0, 0, 0],
+        &numbers[0, 0], NULL, &numbers[1, 0], NULL, &numbers[2, 0], &numbers[3, 0], &numbers[4, 0],
+        &parts[0, 0, 0],
         x.shape[0], x.shape[1], x.shape[2], parts.shape[1], 0, 0, 0, training, False, NULL,
     )
     if gate is not None:

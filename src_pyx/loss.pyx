@@ -3,7 +3,7 @@
 Contract, guaranteed by cnn_core.functional and not checked again here:
   * arrays of a call have the same length, at least 1, but ``sums``, in double, which has one element for each
     SHARD of them (the last may be shorter); outputs do not overlap inputs;
-  * ``losses`` is None if only sums are wanted; ``weight`` and ``pos_weight`` are None for 1.
+  * ``losses`` and ``dx`` are None if they are not wanted; ``weight`` and ``pos_weight`` are None for 1.
 Every element of the outputs is written. Sums run in double, in an order that depends on the length alone.
 """
 
@@ -24,7 +24,8 @@ cdef struct Job:
     const void *target
     const void *weight       # NULL for 1
     const void *pos_weight   # NULL for 1
-    void *out                # losses (NULL if not wanted), or the gradient
+    void *losses             # NULL if they are not wanted
+    void *dx                 # NULL if it is not wanted
     double *sums
     Py_ssize_t n
     double scale
@@ -70,8 +71,10 @@ cdef void _mse(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch)
             d = x[i] - t[i]
             losses[i] = d * d
         job.sums[shard] = _sum(losses, n)
-        if job.out is not NULL:
-            _copy(losses, <real *> job.out + shard * _SHARD, n)
+        if job.losses is not NULL:
+            _copy(losses, <real *> job.losses + shard * _SHARD, n)
+        if job.dx is not NULL:
+            _mse_backward(job, shard * _SHARD, shard * _SHARD + n, scratch)
 
 
 cdef inline void _copy(const real *source, real *target, Py_ssize_t n) noexcept nogil:
@@ -80,11 +83,16 @@ cdef inline void _copy(const real *source, real *target, Py_ssize_t n) noexcept 
         target[i] = source[i]
 
 
-def mse(const real[::1] x, const real[::1] target, real[::1] losses, double[::1] sums, int n_threads):
-    """losses = (x - target)^2, and their sums."""
-    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, &sums[0], x.shape[0], 0)
+def mse(
+    const real[::1] x, const real[::1] target, real[::1] losses, real[::1] dx, double[::1] sums, double scale,
+    int n_threads,
+):
+    """losses = (x - target)^2, their sums, and dx = scale * 2 * (x - target)."""
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, NULL, &sums[0], x.shape[0], scale)
     if losses is not None:
-        job.out = &losses[0]
+        job.losses = &losses[0]
+    if dx is not None:
+        job.dx = &dx[0]
     with nogil:
         parallel_for(<task> &_mse[real], &job, sums.shape[0], 4, NULL, 0, n_threads)
 
@@ -92,7 +100,7 @@ def mse(const real[::1] x, const real[::1] target, real[::1] losses, double[::1]
 cdef void _mse_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef const real *x = <const real *> job.x
     cdef const real *t = <const real *> job.target
-    cdef real *dx = <real *> job.out
+    cdef real *dx = <real *> job.dx
     cdef real scale = <real> (2 * job.scale)
     cdef Py_ssize_t i
     for i in range(first, last):
@@ -101,7 +109,7 @@ cdef void _mse_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real 
 
 def mse_backward(const real[::1] x, const real[::1] target, real[::1] dx, double scale, int n_threads):
     """dx = scale * 2 * (x - target)."""
-    cdef Job job = Job(&x[0], &target[0], NULL, NULL, &dx[0], NULL, x.shape[0], scale)
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, &dx[0], NULL, x.shape[0], scale)
     with nogil:
         parallel_for(<task> &_mse_backward[real], &job, x.shape[0], GRAIN, NULL, 0, n_threads)
 
@@ -134,25 +142,30 @@ cdef void _bce(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch)
             for i in range(n):
                 losses[i] *= w[i]
         job.sums[shard] = _sum(losses, n)
-        if job.out is not NULL:
-            _copy(losses, <real *> job.out + shard * _SHARD, n)
+        if job.losses is not NULL:
+            _copy(losses, <real *> job.losses + shard * _SHARD, n)
+        if job.dx is not NULL:
+            _bce_backward(job, shard * _SHARD, shard * _SHARD + n, scratch)
 
 
 def bce_with_logits(
     const real[::1] x, const real[::1] target, const real[::1] weight, const real[::1] pos_weight,
-    real[::1] losses, double[::1] sums, int n_threads,
+    real[::1] losses, real[::1] dx, double[::1] sums, double scale, int n_threads,
 ):
-    """losses = weight * ((1 - t) * log(1 + exp(x)) + pos_weight * t * log(1 + exp(-x))), and their sums.
+    """losses = weight * ((1 - t) * log(1 + exp(x)) + pos_weight * t * log(1 + exp(-x))), their sums, and dx.
 
-    Neither exponential overflows: log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
+    dx is what `bce_with_logits_backward` gives. Neither exponential overflows:
+    log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
     """
-    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, &sums[0], x.shape[0], 0)
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, NULL, &sums[0], x.shape[0], scale)
     if weight is not None:
         job.weight = &weight[0]
     if pos_weight is not None:
         job.pos_weight = &pos_weight[0]
     if losses is not None:
-        job.out = &losses[0]
+        job.losses = &losses[0]
+    if dx is not None:
+        job.dx = &dx[0]
     with nogil:
         parallel_for(<task> &_bce[real], &job, sums.shape[0], 1, NULL, 0, n_threads)
 
@@ -169,7 +182,7 @@ cdef void _bce_backward(const Job *job, Py_ssize_t first, Py_ssize_t last, real 
     cdef const real *x = <const real *> job.x
     cdef const real *t = <const real *> job.target
     cdef const real *w = <const real *> job.pos_weight
-    cdef real *dx = <real *> job.out
+    cdef real *dx = <real *> job.dx
     cdef real scale = <real> job.scale
     cdef Py_ssize_t i
     if w is NULL:
@@ -189,7 +202,7 @@ def bce_with_logits_backward(
     real[::1] dx, double scale, int n_threads,
 ):
     """dx = scale * weight * ((1 - t) * sigmoid(x) - pos_weight * t * sigmoid(-x))."""
-    cdef Job job = Job(&x[0], &target[0], NULL, NULL, &dx[0], NULL, x.shape[0], scale)
+    cdef Job job = Job(&x[0], &target[0], NULL, NULL, NULL, &dx[0], NULL, x.shape[0], scale)
     if weight is not None:
         job.weight = &weight[0]
     if pos_weight is not None:

@@ -11,7 +11,7 @@ last NaN, as in torch), padding never wins.
 
 from libc.stdint cimport int32_t
 
-from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
 
 cdef extern from "max_pool.h" nogil:
     ctypedef struct max_pooling:
@@ -33,10 +33,43 @@ cdef extern from "max_pool.h" nogil:
     void max_unpool_f32(max_unpooling *, Py_ssize_t, Py_ssize_t, float *) noexcept
     void max_unpool_f64(max_unpooling *, Py_ssize_t, Py_ssize_t, double *) noexcept
 
+    int is_by_two(const max_pooling *) noexcept
+
+cdef extern from "pool_planes.h" nogil:
+    enum: PLANE_LANES
+    ctypedef struct pooling_planes:
+        const void *source
+        void *target
+        int32_t *indices
+        Py_ssize_t n_planes, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw
+        int relu, count_padding
+        double divisor
+
+    Py_ssize_t planes_bytes(
+        Py_ssize_t n_planes, Py_ssize_t pixels, Py_ssize_t windows, Py_ssize_t arrays
+    ) noexcept
+    void max_pool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
+
 import_kernel_api()
 
 cdef enum:
     ELEMENTS_PER_RANGE = 1 << 16  # inputs; some 10 microseconds of work
+
+
+cdef bint _by_planes(const max_pooling *job, int n_threads) noexcept nogil:
+    """Do the job if planes of float32 are small but many; otherwise return False."""
+    cdef pooling_planes planes = pooling_planes(
+        job.x, job.y, job.indices, job.n_planes, job.h, job.w, job.oh, job.ow, job.kh, job.kw, job.sh, job.sw,
+        job.ph, job.pw, job.dh, job.dw, job.relu, False, 0,
+    )
+    cdef Py_ssize_t each = planes_bytes(job.n_planes, job.h * job.w, job.oh * job.ow, 2)
+    cdef void *scratch = allocate(each * n_threads) if each > 0 else NULL
+    if scratch is NULL:
+        return False
+    parallel_for(<task> &max_pool_planes, &planes, (job.n_planes + PLANE_LANES - 1) / PLANE_LANES,
+                 1 + ELEMENTS_PER_RANGE / (PLANE_LANES * job.h * job.w), scratch, each, n_threads)
+    release(scratch)
+    return True
 
 
 def max_pool2d(
@@ -68,8 +101,11 @@ def max_pool2d(
         grain -= grain % job.oh  # whole planes
     else:
         grain += 3 - (grain + 3) % 4      # as many rows as are done at a time
+    # Windows of stride two in rows that are wide enough fill vectors better.
+    cdef bint by_planes = real is float and not (is_by_two(&job) and job.ow >= (4 if kh == 2 else 16))
     with nogil:
-        parallel_for(rows, &job, job.n_planes * job.oh, grain, NULL, 0, n_threads)
+        if not (by_planes and _by_planes(&job, n_threads)):
+            parallel_for(rows, &job, job.n_planes * job.oh, grain, NULL, 0, n_threads)
 
 
 def max_pool2d_backward(

@@ -98,8 +98,9 @@ def test_adaptive_avg_pool_equals_torch(output_size):
         np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_threads_do_not_change_a_bit():
-    x = image(np.random.default_rng(0), (3, 5, 70, 66), np.float32)
+@pytest.mark.parametrize("shape", [(3, 5, 70, 66), (41, 50, 9, 9)], ids=str)
+def test_threads_do_not_change_a_bit(shape):
+    x = image(np.random.default_rng(0), shape, np.float32)
     before = get_num_threads()
     results = []
     try:
@@ -116,6 +117,50 @@ def test_threads_do_not_change_a_bit():
     finally:
         set_num_threads(before)
     assert results[0] == results[1] == results[2]
+
+
+# Planes (H, W) so small that many of them lie side by side, more than fill whole vectors, or less than one
+MANY_PLANES = [
+    (5, 7, 8, 8),
+    (3, 11, 7, 5),
+    (2, 20, 4, 4),
+    (1, 17, 9, 30),
+    (16, 2, 1, 1),
+    (2, 9, 3, 20),
+    (1, 3, 4, 4),
+]
+
+
+@pytest.mark.parametrize("geometry", [*GEOMETRIES, (1, 1, 0, 1), (2, 1, 0, 1), (3, 2, 0, 1)], ids=str)
+@pytest.mark.parametrize("shape", MANY_PLANES, ids=str)
+def test_small_planes_equal_large_ones(shape, geometry):
+    """float32 planes lie side by side where there are many; those of float64 are pooled one by one."""
+    rng = np.random.default_rng(0)
+    kernel, stride, padding, dilation = geometry
+    x = np.round(image(rng, shape, np.float32), 1)
+    x[rng.random(shape) < 0.02] = np.nan
+    x[rng.random(shape) < 0.05] = -np.inf
+    z = image(rng, shape)
+    for ceil_mode in (False, True):
+        options = (kernel, stride, padding, dilation, ceil_mode)
+        try:
+            expected, places = max_pool2d(x.astype(np.float64), *options, return_indices=True)
+        except ValueError:  # no window fits
+            continue
+        y, indices = max_pool2d(x, *options, return_indices=True)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(indices, places)
+        np.testing.assert_array_equal(max_pool2d(x, *options), expected)
+        if dilation != 1:
+            continue
+        for count_include_pad, divisor in itertools.product([False, True], [None, -3]):
+            windows = (kernel, stride, padding, ceil_mode, count_include_pad, divisor)
+            mean = avg_pool2d(z, *windows)
+            np.testing.assert_allclose(avg_pool2d(z.astype(np.float32), *windows), mean, rtol=2e-6, atol=1e-6)
+            dy = image(rng, mean.shape)
+            dx = avg_pool2d_backward(dy, shape, *windows)
+            dx_of_float32 = avg_pool2d_backward(dy.astype(np.float32), shape, *windows)
+            np.testing.assert_allclose(dx_of_float32, dx, rtol=2e-6, atol=1e-6)
 
 
 def test_the_first_of_equal_maxima_wins():

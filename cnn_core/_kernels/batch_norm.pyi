@@ -1,14 +1,11 @@
 import numpy as np
 
+# numbers is double[:, ::1], (5, C), as channel_numbers fills it; parts double[:, :, ::1], (C, n_blocks, 2).
 def batch_norm(
     x: np.ndarray,  # const real[:, :, ::1]
-    weight: np.ndarray,  # const double[::1]
-    bias: np.ndarray,  # const double[::1]
     y: np.ndarray,  # real[:, :, ::1]
-    mean: np.ndarray,  # double[::1]
-    var: np.ndarray,  # double[::1]
-    rstd: np.ndarray,  # double[::1]
-    parts: np.ndarray,  # double[:, :, ::1]
+    numbers: np.ndarray,
+    parts: np.ndarray,
     eps: float,
     training: bool,
     relu: bool,
@@ -17,13 +14,9 @@ def batch_norm(
 def batch_norm_backward(
     dy: np.ndarray,  # const real[:, :, ::1]
     x: np.ndarray,  # const real[:, :, ::1]
-    weight: np.ndarray,  # const double[::1]
-    mean: np.ndarray,  # double[::1]
-    rstd: np.ndarray,  # double[::1]
     dx: np.ndarray,  # real[:, :, ::1]
-    dweight: np.ndarray,  # double[::1]
-    dbias: np.ndarray,  # double[::1]
-    parts: np.ndarray,  # double[:, :, ::1]
+    numbers: np.ndarray,
+    parts: np.ndarray,
     training: bool,
     gate: np.ndarray | None,  # const double[:, ::1]
     n_threads: int,

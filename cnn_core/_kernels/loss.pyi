@@ -4,7 +4,13 @@ SHARD: int  # elements that one entry of sums stands for
 
 # Arrays are const real[::1] inputs and real[::1] outputs of one length; sums is double[::1].
 def mse(
-    x: np.ndarray, target: np.ndarray, losses: np.ndarray | None, sums: np.ndarray, n_threads: int
+    x: np.ndarray,
+    target: np.ndarray,
+    losses: np.ndarray | None,
+    dx: np.ndarray | None,
+    sums: np.ndarray,
+    scale: float,
+    n_threads: int,
 ) -> None: ...
 def mse_backward(x: np.ndarray, target: np.ndarray, dx: np.ndarray, scale: float, n_threads: int) -> None: ...
 def bce_with_logits(
@@ -13,7 +19,9 @@ def bce_with_logits(
     weight: np.ndarray | None,
     pos_weight: np.ndarray | None,
     losses: np.ndarray | None,
+    dx: np.ndarray | None,
     sums: np.ndarray,
+    scale: float,
     n_threads: int,
 ) -> None: ...
 def bce_with_logits_backward(

@@ -13,7 +13,7 @@ from cnn_core.functional._reduction import REDUCTIONS, over
 
 def _pair(x: np.ndarray, target: np.ndarray, reduction: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     x = as_real(x, f"{name}: x")
-    if isinstance(target, np.ndarray | np.generic) and target.shape != x.shape:
+    if isinstance(target, (np.ndarray, np.generic)) and target.shape != x.shape:
         remedy = _remedy(target.shape, x.shape)
         raise ValueError(f"{name}: target: expects shape {x.shape} of x, got {target.shape}{remedy}")
     target = as_real(target, f"{name}: target", like=x)
@@ -35,7 +35,7 @@ def _remedy(got: tuple[int, ...], shape: tuple[int, ...]) -> str:
 def _reduced(losses: np.ndarray | None, sums: np.ndarray, n: int, reduction: str) -> Any:
     if losses is not None:
         return losses
-    total = elementwise.total(sums)
+    total = sums.item() if sums.size == 1 else elementwise.total(sums)
     return over(total, n) if reduction == "mean" else total
 
 
@@ -66,11 +66,32 @@ def mse_loss(x: np.ndarray, target: np.ndarray, reduction: str = "mean") -> Any:
     TypeError, ValueError
         If dtypes or shapes differ.
     """
+    return mse_loss_and_gradient(x, target, reduction, need_dx=False)[0]
+
+
+def mse_loss_and_gradient(
+    x: np.ndarray, target: np.ndarray, reduction: str, *, need_dx: bool = True
+) -> tuple[Any, np.ndarray | None]:
+    """`mse_loss` and, if needed, `mse_loss_backward` in one pass; not public."""
     x, target = _pair(x, target, reduction, "mse_loss")
     losses, sums = _outputs(x, reduction)
+    dx = empty(x.shape, x.dtype) if need_dx else None
     if x.size:
-        elementwise.mse(x.reshape(-1), target.reshape(-1), _flat(losses), sums, get_num_threads())
-    return _reduced(losses, sums, x.size, reduction)
+        elementwise.mse(
+            x.reshape(-1),
+            target.reshape(-1),
+            _flat(losses),
+            _flat(dx),
+            sums,
+            _scale(x, reduction),
+            get_num_threads(),
+        )
+    return _reduced(losses, sums, x.size, reduction), dx
+
+
+def _scale(x: np.ndarray, reduction: str) -> float:
+    """What the gradient of each element's loss is multiplied with."""
+    return 1 / x.size if reduction == "mean" else 1.0
 
 
 def mse_loss_backward(x: np.ndarray, target: np.ndarray, reduction: str = "mean") -> np.ndarray:
@@ -78,8 +99,9 @@ def mse_loss_backward(x: np.ndarray, target: np.ndarray, reduction: str = "mean"
     x, target = _pair(x, target, reduction, "mse_loss_backward")
     dx = empty(x.shape, x.dtype)
     if x.size:
-        scale = 1 / x.size if reduction == "mean" else 1.0
-        elementwise.mse_backward(x.reshape(-1), target.reshape(-1), dx.reshape(-1), scale, get_num_threads())
+        elementwise.mse_backward(
+            x.reshape(-1), target.reshape(-1), dx.reshape(-1), _scale(x, reduction), get_num_threads()
+        )
     return dx
 
 
@@ -126,15 +148,30 @@ def bce_with_logits(
     TypeError, ValueError
         If dtypes or shapes differ.
     """
+    return bce_and_gradient(x, target, weight, pos_weight, reduction, need_dx=False)[0]
+
+
+def bce_and_gradient(
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    pos_weight: np.ndarray | None,
+    reduction: str,
+    *,
+    need_dx: bool = True,
+) -> tuple[Any, np.ndarray | None]:
+    """`bce_with_logits` and, if needed, `bce_with_logits_backward` in one pass; not public."""
     name = "bce_with_logits"
     x, target = _pair(x, target, reduction, name)
     w, pos = _weights(weight, f"{name}: weight", x), _weights(pos_weight, f"{name}: pos_weight", x)
     losses, sums = _outputs(x, reduction)
+    dx = empty(x.shape, x.dtype) if need_dx else None
     if x.size:
         elementwise.bce_with_logits(
-            x.reshape(-1), target.reshape(-1), w, pos, _flat(losses), sums, get_num_threads()
-        )
-    return _reduced(losses, sums, x.size, reduction)
+            x.reshape(-1), target.reshape(-1), w, pos, _flat(losses), _flat(dx), sums, _scale(x, reduction),
+            get_num_threads(),
+        )  # fmt: skip
+    return _reduced(losses, sums, x.size, reduction), dx
 
 
 def bce_with_logits_backward(
@@ -154,8 +191,7 @@ def bce_with_logits_backward(
     w, pos = _weights(weight, f"{name}: weight", x), _weights(pos_weight, f"{name}: pos_weight", x)
     dx = empty(x.shape, x.dtype)
     if x.size:
-        scale = 1 / x.size if reduction == "mean" else 1.0
         elementwise.bce_with_logits_backward(
-            x.reshape(-1), target.reshape(-1), w, pos, dx.reshape(-1), scale, get_num_threads()
+            x.reshape(-1), target.reshape(-1), w, pos, dx.reshape(-1), _scale(x, reduction), get_num_threads()
         )
     return dx

@@ -154,8 +154,8 @@ def batch_norm_relu(
         numbers[2:4], numbers[4] = 0, eps**-0.5
     if x.size:
         kernels.batch_norm(
-            x.reshape(ncs), numbers[0], numbers[1], y.reshape(ncs), numbers[2], numbers[3], numbers[4],
-            _parts(channels, values), eps, training, relu, get_num_threads(),
+            x.reshape(ncs), y.reshape(ncs), numbers, _parts(channels, values), eps, training, relu,
+            get_num_threads(),
         )  # fmt: skip
     if not (training or return_stats):
         return y, numbers, None, None
@@ -234,8 +234,8 @@ def batch_norm_relu_backward(
     if x.size:
         parts = _parts(channels, x.size // channels)
         kernels.batch_norm_backward(
-            dy.reshape(ncs), x.reshape(ncs), numbers[0], numbers[1], numbers[2],
-            dx.reshape(ncs), numbers[3], numbers[4], parts, bool(training), gate, get_num_threads(),
+            dy.reshape(ncs), x.reshape(ncs), dx.reshape(ncs), numbers, parts, bool(training), gate,
+            get_num_threads(),
         )  # fmt: skip
     around.finish_backward(numbers, dweight, dbias)
     return dx, dweight, dbias

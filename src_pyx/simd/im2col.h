@@ -21,7 +21,8 @@ typedef struct {
     ptrdiff_t width;           /* of a copied row */
 } unfolding;
 
-#define CACHED_BYTES 24576 /* of copied rows: most of a level-one cache */
+#define CACHED_BYTES 65536  /* of copied rows: beyond the first-level cache, but then windows are whole */
+#define FETCHED_BYTES 16384 /* of the matrix, which are fetched into the second-level cache in advance */
 #define WINDOW_BLOCK 32    /* neighbouring windows that col2im does in an order of its own */
 
 /* The taps first <= k < end of a window at `start` that are inside the image, along one axis. */
@@ -43,7 +44,7 @@ static ptrdiff_t plan_unfolding(unfolding *s, ptrdiff_t itemsize, ptrdiff_t leas
         return 0;
     s->width = (s->OW - 1) * s->sw + piece;
     const ptrdiff_t channels = CACHED_BYTES / (s->width * s->KH * itemsize);
-    if (channels == 0 && s->width * s->KH * itemsize > 16 * CACHED_BYTES)
+    if (channels == 0 && s->width * s->KH * itemsize > 6 * CACHED_BYTES)
         return 0;
     s->n_groups = larger(s->n_groups, (s->C + larger(channels, 1) - 1) / larger(channels, 1));
     s->group = (s->C + s->n_groups - 1) / s->n_groups;

@@ -70,6 +70,7 @@ ALWAYS_INLINE void TYPED(unfold_pieces)(const REAL *rows, ptrdiff_t width, REAL 
 static void TYPED(im2col)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, REAL *rows)
 {
     const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W;
+    const ptrdiff_t ahead = columns * larger(1, FETCHED_BYTES / (columns * (ptrdiff_t)sizeof(REAL)));
     const ptrdiff_t n_piece = (s->KW * sizeof(REAL) <= 16 ? 16 : 32) / sizeof(REAL);
     for (ptrdiff_t item = first; item < last; item++) {
         const ptrdiff_t top = item % s->OH * s->sh - s->ph;
@@ -99,6 +100,8 @@ static void TYPED(im2col)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, R
                     const ptrdiff_t room = n * s->KW + (one_group ? (s->OW - 1 - j) * columns : rest);
                     alone = room < n_piece ? n : n - smaller(n, (room - n_piece) / s->KW + 1);
                 }
+                for (ptrdiff_t i = 0; i < n * s->KW; i += 64 / (ptrdiff_t)sizeof(REAL))
+                    __builtin_prefetch(here + ahead + i, 1, 2);
                 TYPED(unfold_pieces)(rows + j * s->sw, s->width, here, s->KW, n - alone);
                 for (ptrdiff_t p = n - alone; p < n; p++)
                     for (ptrdiff_t kx = 0; kx < s->KW; kx++)
@@ -160,6 +163,7 @@ ALWAYS_INLINE void TYPED(add_rows)(const unfolding *s, const REAL *rows, REAL *x
 static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, REAL *rows)
 {
     const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W;
+    const ptrdiff_t ahead = columns * larger(1, FETCHED_BYTES / (columns * (ptrdiff_t)sizeof(REAL)));
     const ptrdiff_t n_piece = 32 / sizeof(REAL);
     const ptrdiff_t size = s->group > 0 ? s->group : (s->C + s->n_groups - 1) / s->n_groups;
     const REAL *end = (const REAL *)s->source + s->N * s->OH * s->OW * columns;
@@ -184,6 +188,7 @@ static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, R
                 for (ptrdiff_t j = block + k % step; j < end_j; j += step) {
                     const ptrdiff_t left = j * s->sw - s->pw;
                     const REAL *from = col + (i * s->OW + j) * columns;
+                    fetch_row(from + ahead, n_rows * s->KW * sizeof(REAL));
                     if (s->group == 0) {
                         TYPED(fold_window)(s, from, x + top * s->W + left, channels, top, left);
                     } else if (end - from >= n_rows * s->KW + n_piece) {

@@ -154,8 +154,9 @@ ALWAYS_INLINE int NAME(unpool_plane)(const max_unpooling *job, ptrdiff_t plane)
 /* The planes first <= plane < last of dx. */
 static void NAME(max_unpool_by_two)(max_unpooling *job, ptrdiff_t first, ptrdiff_t last)
 {
+    const max_unpooling own = *job; /* for all the compiler knows, a store to dx may change what is not */
     for (ptrdiff_t plane = first; plane < last; plane++)
-        if (!NAME(unpool_plane)(job, plane)) { /* other windows: so they will be in the planes to come */
+        if (!NAME(unpool_plane)(&own, plane)) { /* other windows: so they will be in the planes to come */
             TYPED(max_unpool_some)(job, plane, last);
             return;
         }

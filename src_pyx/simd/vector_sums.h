@@ -49,6 +49,9 @@ typedef struct { double centre, slope, scale, shift; } affine_numbers_f64;
 typedef struct { float slope, shift; } relu_gate_f32;
 typedef struct { double slope, shift; } relu_gate_f64;
 
+/* The same for each of some channels, arrays of REAL; there are gates if a ReLU followed going forward. */
+typedef struct { const void *centre, *slope, *scale, *shift, *gate_slope, *gate_shift; } channel_numbers;
+
 #define REAL float
 #define REAL_NAME f32
 #define MOST MOST_F32
