@@ -5,7 +5,12 @@ import pytest
 
 from cnn_core import reference
 from cnn_core._threads import get_num_threads, set_num_threads
-from cnn_core.functional.normalization import batch_norm, batch_norm_backward
+from cnn_core.functional.normalization import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_relu,
+    batch_norm_relu_backward,
+)
 
 # (N, C), one block and many; (N, C, ...) with rows shorter and longer than the lanes, blocks across images
 SHAPES = [
@@ -200,3 +205,17 @@ def test_an_empty_batch_has_no_statistics(with_running):
     assert ours[1].tolist() == [0, 0]
     if with_running:
         assert (ours[3].tolist(), ours[4].tolist()) == statistics
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 2), (3, 3), (5, 3), (4, 7), (7, 7), (14, 14), (16, 16), (9, 40)], ids=str
+)
+def test_relu_in_the_same_pass_changes_no_bit(size):
+    x, dy, weight, bias = arrays((3, 4, *size), np.float32)
+    y, gate, mean, rstd = batch_norm_relu(x, None, None, weight, bias, True, 0.1, 1e-5)
+    alone = batch_norm(x, None, None, weight, bias, training=True)
+    np.testing.assert_array_equal(y, np.maximum(alone, 0))
+    passed = np.where(y > 0, dy, np.float32(0))
+    together = batch_norm_relu_backward(dy, x, weight, mean, rstd, gate)
+    for one, other in zip(together, batch_norm_backward(passed, x, weight, mean, rstd), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -41,8 +41,9 @@ static ptrdiff_t planes_bytes(ptrdiff_t n_planes, ptrdiff_t pixels, ptrdiff_t wi
 ALWAYS_INLINE void taps_inside(ptrdiff_t start, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t dilation,
                                ptrdiff_t *first, ptrdiff_t *end)
 {
-    *first = start < 0 ? (-start + dilation - 1) / dilation : 0;
-    *end = size - start < kernel * dilation ? (size - start + dilation - 1) / dilation : kernel;
+    *first = start < 0 ? (-start - 1) / dilation + 1 : 0;
+    *end = (size - start - 1) / dilation + 1; /* a window starts inside the image or before it */
+    *end = *end < kernel ? *end : kernel;
 }
 
 /* The largest tap of a window at pixel (top, left), and where it is; the first of equals, but always a NaN. */

@@ -226,27 +226,21 @@ ALWAYS_INLINE void TYPED(affine)(const REAL *restrict x, const REAL *restrict dy
                                  ptrdiff_t n)
 {
     x += begin, out += begin, dy += dy ? begin : 0;
-#define AFFINE_AT(i)                                                                              \
-    STORE(out + (i), TYPED(affine_vector)(LOAD(x + (i)), LOAD((dy ? dy : x) + (i)), dy != NULL, a, relu, gate))
     if (n < LANES) {
         const VECTOR y = TYPED(affine_vector)(TYPED(load_rest)(x, n, n, 0), TYPED(load_rest)(dy ? dy : x, n, n, 0),
                                               dy != NULL, a, relu, gate);
         memcpy(out, &y, n * sizeof(REAL));
         return;
     }
-    /* Vectors may overlap: the first and the second, so that stores do not cross cache lines, and the last two.
-       Which do follows from shapes alone, as rounding may differ: compilers need not contract all alike. */
-    const ptrdiff_t beyond = begin % LANES;
-    ptrdiff_t i = 0;
-    if (beyond > 0) {
-        AFFINE_AT(0);
-        i = LANES - beyond;
+    /* Vectors may overlap: the first and the second, so that stores do not cross cache lines, and the last two. One
+       place computes them all, as compilers contract not every place alike, and what follows from shapes alone says
+       which they are, not addresses: bits stay the same. */
+    ptrdiff_t step = LANES - begin % LANES;
+    for (ptrdiff_t i = 0;; i = smaller(i + step, n - LANES), step = LANES) {
+        STORE(out + i, TYPED(affine_vector)(LOAD(x + i), LOAD((dy ? dy : x) + i), dy != NULL, a, relu, gate));
+        if (i == n - LANES)
+            break;
     }
-    for (; i + LANES <= n; i += LANES)
-        AFFINE_AT(i);
-    if (i < n)
-        AFFINE_AT(n - LANES);
-#undef AFFINE_AT
 }
 
 /* A piece of n numbers of each channel, from place `begin` on, `apart` numbers from one to the next. */
