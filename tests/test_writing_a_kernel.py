@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def blocks() -> list[tuple[str, str, str]]:
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
     """The packages with the first loop of the page and with the second: folder, and where it is installed."""
-    found = {}
+    folders = {}
     for version in ("first", "fast"):
         folder = tmp_path_factory.mktemp(version)
         assert main(["new-kernel", "maxout", "--dir", str(folder)]) == 0
@@ -40,8 +41,10 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
                 (package / path).write_text(whole.replace(body[0], text + "\n\n"))
         if version == "first":  # bugs for the check to find, in a module of their own
             shutil.copy(Path(__file__).parent / "data" / "buggy.pyx", package / "src" / "buggy.pyx")
-        found[version] = package, install(package, folder / "site", ["baseline"])
-    return found
+        folders[version] = package, folder / "site"
+    with ThreadPoolExecutor() as pool:  # each build is mostly one process after the other
+        sites = pool.map(lambda place: install(*place, ["baseline"]), folders.values())
+        return {version: (folders[version][0], site) for version, site in zip(folders, sites, strict=True)}
 
 
 def test_every_file_that_a_reader_changes_is_on_the_page() -> None:
