@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from cnn_core import functional
 from cnn_core.book._activation_layers import Relu
 from cnn_core.book._arrays import Array, check_images, promote, remembered
+from cnn_core.functional._convolution import arguments
 from cnn_core.functional.convolution import conv2d_relu
 
 
@@ -52,7 +53,7 @@ class Convolution:
         self.x = x
         if b.shape != W.shape[:1]:
             b = np.broadcast_to(b, len(W))
-        return conv2d_relu(x, W, b, self.stride, self.pad, 1, 1, relu=relu)
+        return conv2d_relu(*arguments("conv2d", x, W, self.stride, self.pad, 1, 1), bias=b, relu=relu)
 
     def backward(self, dout: Array) -> Array:
         """Return the gradient of x and leave those of W and b on dW and db."""

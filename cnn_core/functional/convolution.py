@@ -55,26 +55,21 @@ def conv2d(
 
     Source: *Deep Learning from Scratch*, 7.2.
     """
-    return conv2d_relu(x, weight, bias, stride, padding, dilation, groups, relu=False)
+    return conv2d_relu(
+        *arguments("conv2d", x, weight, stride, padding, dilation, groups), bias=bias, relu=False
+    )
+
+
+# The functions that take a Geometry are for layers, which know it for images like the last ones: x, weight
+# and g are what `arguments` returns.
 
 
 def conv2d_relu(
-    x: np.ndarray,
-    weight: np.ndarray,
-    bias: np.ndarray | None,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
-    *,
-    relu: bool = True,
+    x: np.ndarray, weight: np.ndarray, g: Geometry, *, bias: np.ndarray | None, relu: bool
 ) -> np.ndarray:
-    """`relu` of `conv2d` in one pass; not public."""
-    x, weight, g = arguments("conv2d", x, weight, stride, padding, dilation, groups)
-    filters = weight.shape[0]
-    if bias is not None:
-        bias = as_vector(bias, "conv2d: bias", filters, x)
-    y = empty(checked_size((x.shape[0], filters, *g.out), "conv2d: result"), x.dtype)
+    """`conv2d`, then `relu` if asked for, in one pass over memory."""
+    bias = _checked_bias(bias, x, weight)
+    y = empty(checked_size((x.shape[0], weight.shape[0], *g.out), "conv2d: result"), x.dtype)
     if y.size and x.size:
         _convolve(with_extra(x, g), _packed(weight, g), bias, y, g, relu)
     elif y.size:
@@ -85,29 +80,28 @@ def conv2d_relu(
 def conv2d_pool(
     x: np.ndarray,
     weight: np.ndarray,
-    bias: np.ndarray | None,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    g: Geometry,
     *,
+    bias: np.ndarray | None,
     return_indices: bool,
     relu: bool,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """`max_pool2d` of 2x2 windows at stride 2 of `conv2d`, and its indices if asked for, in one pass.
 
-    With ``relu``, `relu` follows, and the index of what it sets to zero is minus one. Not public: nothing is
-    empty, and ``stride`` is 1.
+    With ``relu``, `relu` follows, and the index of what it sets to zero is minus one. Nothing is empty, and
+    the stride is 1.
     """
-    x, weight, g = arguments("conv2d", x, weight, stride, padding, dilation, groups)
-    if bias is not None:
-        bias = as_vector(bias, "conv2d: bias", weight.shape[0], x)
+    bias = _checked_bias(bias, x, weight)
     check_numbering(g.out, "conv2d: result")
     shape = checked_size((x.shape[0], weight.shape[0], g.out[0] // 2, g.out[1] // 2), "conv2d: result")
     y = empty(shape, x.dtype)
     indices = empty(shape, np.int32) if return_indices else None
     _convolve(with_extra(x, g), _packed(weight, g), bias, y, g, relu, pool=True, indices=indices)
     return y, indices
+
+
+def _checked_bias(bias: np.ndarray | None, x: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+    return None if bias is None else as_vector(bias, "conv2d: bias", weight.shape[0], x)
 
 
 class _Fit(NamedTuple):
@@ -213,28 +207,24 @@ def conv2d_backward(
     Source: *Deep Learning from Scratch*, 7.4.3 (there through im2col and col2im).
     """
     return conv2d_backward_relu(
-        dy, x, weight, stride, padding, dilation, groups, need_dx=need_dx, need_dbias=need_dbias, relu=False
-    )
+        dy, *arguments("conv2d_backward", x, weight, stride, padding, dilation, groups),
+        need_dx=need_dx, need_dbias=need_dbias, relu=False,
+    )  # fmt: skip
 
 
 def conv2d_backward_relu(
     dy: np.ndarray,
     x: np.ndarray,
     weight: np.ndarray,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    g: Geometry,
     *,
     need_dx: bool,
     need_dbias: bool,
-    relu: bool = True,
+    relu: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """`conv2d_backward` where ``x`` came from `relu`: ``dx`` is the gradient of relu's input. Not public."""
-    name = "conv2d_backward"
-    x, weight, g = arguments(name, x, weight, stride, padding, dilation, groups)
-    dy = as_real(dy, f"{name}: dy", ndim=4, like=x)
-    same_shape(dy, f"{name}: dy", (x.shape[0], weight.shape[0], *g.out), "conv2d's result")
+    """`conv2d_backward`; with ``relu``, which gave ``x``, ``dx`` is the gradient of relu's input."""
+    dy = as_real(dy, "conv2d_backward: dy", ndim=4, like=x)
+    same_shape(dy, "conv2d_backward: dy", (x.shape[0], weight.shape[0], *g.out), "conv2d's result")
     if dy.size == 0 or x.size == 0:
         dx = zeros(x.shape, x.dtype) if need_dx else None
         return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3)) if need_dbias else None
@@ -246,25 +236,18 @@ def conv2d_pool_backward(
     indices: np.ndarray,
     x: np.ndarray,
     weight: np.ndarray,
-    stride: Pair,
-    padding: Padding,
-    dilation: Pair,
-    groups: int,
+    g: Geometry,
     *,
     need_dx: bool,
     need_dbias: bool,
     relu: bool,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """The gradients of `conv2d_pool`, given that of its result; not public, as `conv2d_pool`.
-
-    ``relu`` is as of `conv2d_backward_relu`.
+    """The gradients of `conv2d_pool`, given that of its result; the rest is as of `conv2d_backward_relu`.
 
     The gradient between pooling and convolution is made in the cache: not for the direct sum's ``dx``, which
     reads it more than once, nor for small images, whose few windows in a row leave vectors half empty.
     """
-    name = "conv2d_backward"
-    x, weight, g = arguments(name, x, weight, stride, padding, dilation, groups)
-    dy = as_real(dy, f"{name}: dy", ndim=4, like=x)
+    dy = as_real(dy, "conv2d_backward: dy", ndim=4, like=x)
     if (need_dx and not g.by_winograd) or g.out[1] < 16:
         between = max_pool2d_relu_backward(dy, indices, (x.shape[0], weight.shape[0], *g.out))
         return _gradients(between, None, x, weight, g, need_dx, need_dbias, relu)

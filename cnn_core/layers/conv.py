@@ -5,7 +5,8 @@ from typing import Any, Literal
 import numpy as np
 
 from cnn_core import init as initial
-from cnn_core._checks import Pair, integer, one_of, pair
+from cnn_core._checks import Pair, as_nchw, integer, one_of, pair
+from cnn_core.functional._convolution import Geometry, arguments
 from cnn_core.functional.convolution import conv2d_backward_relu, conv2d_relu
 from cnn_core.layers import _hints
 from cnn_core.layers._parameter import Parameter
@@ -86,6 +87,7 @@ class Conv2d(WindowLayer):
                 f"Conv2d: groups must divide the channels, got groups={self.groups} for "
                 f"{self.in_channels} in_channels and {self.out_channels} out_channels"
             )
+        self._fit: tuple[Any, Geometry] | None = None
         dtype = real_dtype(dtype)
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self.add_param("weight", initial.initial_weight(shape, init, rng, dtype))
@@ -98,7 +100,8 @@ class Conv2d(WindowLayer):
     def forward_relu(self, x: np.ndarray, training: bool = False, *, relu: bool = True) -> np.ndarray:
         """`forward` and the ReLU after it in one pass over memory; `backward` is that of the convolution."""
         self.check_input(x)
-        y = conv2d_relu(x, self.weight, self.bias, *self.geometry, relu=relu)
+        x, weight, g = self.fitted(x)
+        y = conv2d_relu(x, weight, g, bias=self.bias, relu=relu)
         self.remember(training, y, x)
         return y
 
@@ -109,10 +112,21 @@ class Conv2d(WindowLayer):
         """`backward` and that of the ReLU that gave the input, in one pass over memory."""
         (x,) = self.recall(dy)
         dx, dw, db = conv2d_backward_relu(
-            dy, x, self.weight, *self.geometry, need_dx=need_dx, need_dbias=self.bias is not None, relu=relu
+            dy, *self.fitted(x), need_dx=need_dx, need_dbias=self.bias is not None, relu=relu
         )
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx
+
+    def fitted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Geometry]:
+        """``x`` and the weight as kernels take them, and the geometry, kept for images like the last ones."""
+        weight = self.weight
+        what = x.shape, x.dtype, weight.shape, weight.dtype, *self.geometry
+        fit = self._fit  # looked at once: another thread may predict images of another shape meanwhile
+        if fit is not None and fit[0] == what and weight.flags.carray:
+            return as_nchw(x, "conv2d: x"), weight, fit[1]
+        x, weight, g = arguments("conv2d", x, weight, *self.geometry)
+        self._fit = what, g
+        return x, weight, g
 
     def output_shape(self, input_shape: Shape) -> Shape:
         n, c, h, w = self.expect_rank(input_shape, "(N, C, H, W)", channels=self.in_channels)

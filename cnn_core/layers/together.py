@@ -65,9 +65,8 @@ class ConvPool(Together):
         between = shapes[1]
         if not x.size:
             return pool.forward_relu(conv.forward(x, training), training, relu=relu)
-        y, indices = conv2d_pool(
-            x, conv.weight, conv.bias, *conv.geometry, return_indices=training, relu=relu
-        )
+        x, weight, g = conv.fitted(x)
+        y, indices = conv2d_pool(x, weight, g, bias=conv.bias, return_indices=training, relu=relu)
         conv.remember_shape(training, between, y.dtype, x)
         pool.remember(training, y, indices, between, relu)
         return y
@@ -83,9 +82,8 @@ class ConvPool(Together):
         if not x.size:
             return conv.backward_relu(pool.backward(dy), accumulate, need_dx, relu=relu)
         dx, dw, db = conv2d_pool_backward(
-            dy, indices, x, conv.weight, *conv.geometry,
-            need_dx=need_dx, need_dbias=conv.bias is not None, relu=relu,
-        )  # fmt: skip
+            dy, indices, *conv.fitted(x), need_dx=need_dx, need_dbias=conv.bias is not None, relu=relu
+        )
         conv.store_grads(accumulate, weight=dw, bias=db)
         return dx
 
