@@ -1,5 +1,6 @@
 """Convolution, forward and backward."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from cnn_core.functional._convolution import Geometry, Padding, arguments, with_
 from cnn_core.functional._windows import check_numbering
 from cnn_core.functional.activation import relu_backward
 from cnn_core.functional.pooling import max_pool2d_relu_backward
+
+Grads = Mapping[str, np.ndarray]
+_NO_GRADS: Grads = {}
 
 
 def conv2d(
@@ -221,14 +225,18 @@ def conv2d_backward_relu(
     need_dx: bool,
     need_dbias: bool,
     relu: bool,
+    into: Grads = _NO_GRADS,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """`conv2d_backward`; with ``relu``, which gave ``x``, ``dx`` is the gradient of relu's input."""
+    """`conv2d_backward`; with ``relu``, which gave ``x``, ``dx`` is the gradient of relu's input.
+
+    The gradients of weight and bias are written into those arrays of ``into`` that fit.
+    """
     dy = as_real(dy, "conv2d_backward: dy", ndim=4, like=x)
     same_shape(dy, "conv2d_backward: dy", (x.shape[0], weight.shape[0], *g.out), "conv2d's result")
     if dy.size == 0 or x.size == 0:
         dx = zeros(x.shape, x.dtype) if need_dx else None
         return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3)) if need_dbias else None
-    return _gradients(dy, None, x, weight, g, need_dx, need_dbias, relu)
+    return _gradients(dy, None, x, weight, g, need_dx, need_dbias, relu, into)
 
 
 def conv2d_pool_backward(
@@ -241,6 +249,7 @@ def conv2d_pool_backward(
     need_dx: bool,
     need_dbias: bool,
     relu: bool,
+    into: Grads,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """The gradients of `conv2d_pool`, given that of its result; the rest is as of `conv2d_backward_relu`.
 
@@ -250,8 +259,8 @@ def conv2d_pool_backward(
     dy = as_real(dy, "conv2d_backward: dy", ndim=4, like=x)
     if (need_dx and not g.by_winograd) or g.out[1] < 16:
         between = max_pool2d_relu_backward(dy, indices, (x.shape[0], weight.shape[0], *g.out))
-        return _gradients(between, None, x, weight, g, need_dx, need_dbias, relu)
-    return _gradients(dy, indices, x, weight, g, need_dx, need_dbias, relu)
+        return _gradients(between, None, x, weight, g, need_dx, need_dbias, relu, into)
+    return _gradients(dy, indices, x, weight, g, need_dx, need_dbias, relu, into)
 
 
 def _gradients(
@@ -263,11 +272,12 @@ def _gradients(
     need_dx: bool,
     need_dbias: bool,
     relu: bool,
+    into: Grads,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """`conv2d_backward_relu` of what is checked, not empty; with ``indices``, as `conv2d_pool_backward`."""
     n_threads = get_num_threads()
-    dweight = empty(weight.shape, x.dtype)
-    dbias = empty((weight.shape[0],), x.dtype) if need_dbias else None
+    dweight = _fitting(into.get("weight"), weight.shape, x.dtype)
+    dbias = _fitting(into.get("bias"), weight.shape[:1], x.dtype) if need_dbias else None
     padded = with_extra(x, g)
     if g.by_winograd:
         _winograd_weight.winograd_backward_weight(dy, indices, padded, dweight, dbias, *g.padding, n_threads)
@@ -277,6 +287,13 @@ def _gradients(
         )
     dx = _input_gradient(dy, indices, x, weight, g, relu) if need_dx else None
     return dx, dweight, dbias
+
+
+def _fitting(array: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The array, if a kernel can write a result of this shape and dtype into it, else a new one."""
+    if array is not None and array.shape == shape and array.dtype == dtype and array.flags.carray:
+        return array
+    return empty(shape, dtype)
 
 
 def conv2d_backward_input(

@@ -165,7 +165,7 @@ class Layer:
         """Write or add ``gradients`` into :attr:`grads`, except those of parameters that the layer lacks."""
         for name, gradient in gradients.items():
             own = self.grads.get(name)
-            if own is None or gradient is None:
+            if own is None or gradient is None or gradient is own:  # a function may have written it there
                 continue
             if accumulate:
                 own += gradient

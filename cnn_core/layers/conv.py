@@ -112,8 +112,9 @@ class Conv2d(WindowLayer):
         """`backward` and that of the ReLU that gave the input, in one pass over memory."""
         (x,) = self.recall(dy)
         dx, dw, db = conv2d_backward_relu(
-            dy, *self.fitted(x), need_dx=need_dx, need_dbias=self.bias is not None, relu=relu
-        )
+            dy, *self.fitted(x), need_dx=need_dx, need_dbias=self.bias is not None, relu=relu,
+            into={} if accumulate else self.grads,
+        )  # fmt: skip
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx
 

@@ -82,8 +82,9 @@ class ConvPool(Together):
         if not x.size:
             return conv.backward_relu(pool.backward(dy), accumulate, need_dx, relu=relu)
         dx, dw, db = conv2d_pool_backward(
-            dy, indices, *conv.fitted(x), need_dx=need_dx, need_dbias=conv.bias is not None, relu=relu
-        )
+            dy, indices, *conv.fitted(x), need_dx=need_dx, need_dbias=conv.bias is not None, relu=relu,
+            into={} if accumulate else conv.grads,
+        )  # fmt: skip
         conv.store_grads(accumulate, weight=dw, bias=db)
         return dx
 
