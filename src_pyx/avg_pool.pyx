@@ -13,10 +13,10 @@ window is ``divisor`` if that is not 0; else the window's inputs and, with ``cou
 not what lies beyond the padding).
 """
 
-from libc.stdint cimport int32_t
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
+from pool_planes cimport PLANE_LANES, avg_pool_planes, avg_unpool_planes, planes_bytes, pooling_planes
 from vector_sums cimport means_of, sum_of
 from windows cimport end_tap, end_window, first_tap, first_window
 
@@ -41,22 +41,6 @@ cdef extern from "avg_pool.h" nogil:
     void average_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
     void share_2x2_f32(const averaging *, Py_ssize_t, Py_ssize_t, float *) noexcept
     void share_2x2_f64(const averaging *, Py_ssize_t, Py_ssize_t, double *) noexcept
-
-cdef extern from "pool_planes.h" nogil:
-    enum: PLANE_LANES
-    ctypedef struct pooling_planes:
-        const void *source
-        void *target
-        int32_t *indices
-        Py_ssize_t n_planes, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw
-        int relu, count_padding
-        double divisor
-
-    Py_ssize_t planes_bytes(
-        Py_ssize_t n_planes, Py_ssize_t pixels, Py_ssize_t windows, Py_ssize_t arrays
-    ) noexcept
-    void avg_pool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
-    void avg_unpool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
 
 ctypedef fused sum_type:
     float

@@ -12,6 +12,7 @@ last NaN, as in torch), padding never wins.
 from libc.stdint cimport int32_t
 
 from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
+from pool_planes cimport PLANE_LANES, max_pool_planes, planes_bytes, pooling_planes
 
 cdef extern from "max_pool.h" nogil:
     ctypedef struct max_pooling:
@@ -34,21 +35,6 @@ cdef extern from "max_pool.h" nogil:
     void max_unpool_f64(max_unpooling *, Py_ssize_t, Py_ssize_t, double *) noexcept
 
     int is_by_two(const max_pooling *) noexcept
-
-cdef extern from "pool_planes.h" nogil:
-    enum: PLANE_LANES
-    ctypedef struct pooling_planes:
-        const void *source
-        void *target
-        int32_t *indices
-        Py_ssize_t n_planes, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw
-        int relu, count_padding
-        double divisor
-
-    Py_ssize_t planes_bytes(
-        Py_ssize_t n_planes, Py_ssize_t pixels, Py_ssize_t windows, Py_ssize_t arrays
-    ) noexcept
-    void max_pool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
 
 import_kernel_api()
 

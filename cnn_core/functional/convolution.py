@@ -75,7 +75,7 @@ def conv2d_relu(
     bias = _checked_bias(bias, x, weight)
     y = empty(checked_size((x.shape[0], weight.shape[0], *g.out), "conv2d: result"), x.dtype)
     if y.size and x.size:
-        _convolve(with_extra(x, g), _packed(weight, g), bias, y, g, relu)
+        run(_call(with_extra(x, g), _packed(weight, g), bias, y, g, relu))
     elif y.size:
         _sum_over_nothing(bias, y, relu)
     return y
@@ -100,7 +100,7 @@ def conv2d_pool(
     shape = checked_size((x.shape[0], weight.shape[0], g.out[0] // 2, g.out[1] // 2), "conv2d: result")
     y = empty(shape, x.dtype)
     indices = empty(shape, np.int32) if return_indices else None
-    _convolve(with_extra(x, g), _packed(weight, g), bias, y, g, relu, pool=True, indices=indices)
+    run(_call(with_extra(x, g), _packed(weight, g), bias, y, g, relu, pool=True, indices=indices))
     return y, indices
 
 
@@ -356,20 +356,6 @@ def _sum_over_nothing(bias: np.ndarray | None, y: np.ndarray, relu: bool) -> Non
     """Fill ``y`` where there are no channels, or windows of nothing but padding."""
     sums = np.zeros(y.shape[1], y.dtype) if bias is None else bias
     y[...] = (np.maximum(sums, 0) if relu else sums)[:, None, None]
-
-
-def _convolve(
-    x: np.ndarray,
-    packed: np.ndarray,
-    bias: np.ndarray | None,
-    y: np.ndarray,
-    g: Geometry,
-    relu: bool = False,
-    pool: bool = False,
-    indices: np.ndarray | None = None,
-) -> None:
-    """Fill ``y``, and ``indices`` of pooling unless it is None; nothing is empty."""
-    run(_call(x, packed, bias, y, g, relu, pool, indices))
 
 
 def _call(
