@@ -5,13 +5,13 @@ Gradients are computed by the operators that autograd would call, so that nothin
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 
 aten = torch.ops.aten
-Tensor = torch.Tensor
+Tensor: TypeAlias = torch.Tensor
 
 
 def _pair(value: int) -> list[int]:
@@ -145,7 +145,7 @@ def twin(op: str, arguments: dict[str, Any]) -> Callable[[], Any] | None:
     return partial(_TWINS[op], **(prepare(arguments) if prepare else arguments))
 
 
-_Optimizer = torch.optim.Optimizer
+_Optimizer: TypeAlias = torch.optim.Optimizer
 
 _OPTIMIZERS: dict[str, Callable[..., _Optimizer]] = {
     "sgd": partial(torch.optim.SGD, lr=1e-4),
