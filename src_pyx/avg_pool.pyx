@@ -246,10 +246,9 @@ cdef bint _by_planes(
     )
     cdef Py_ssize_t each = planes_bytes(n_planes, job.h * job.w, job.oh * job.ow, 1)
     cdef task run = <task> &avg_pool_planes if forward else <task> &avg_unpool_planes
-    cdef void *scratch
-    if real is double or each == 0 or job.kh > FEW_TAPS or job.kw > FEW_TAPS:
-        return False
-    scratch = allocate(each * n_threads)
+    cdef void *scratch = NULL
+    if sizeof(real) == sizeof(float) and each > 0 and job.kh <= FEW_TAPS and job.kw <= FEW_TAPS:
+        scratch = allocate(each * n_threads)
     if scratch is NULL:
         return False
     parallel_for(run, &planes, (n_planes + PLANE_LANES - 1) / PLANE_LANES,

@@ -177,8 +177,8 @@ cdef inline void transform_output(
             )
             continue
         channels_to_planes(
-            pixels, OW, tile * s.across - OW, NULL if pool else bias, relu and not pool, F - f, n_pixels,
-            OH * OW, F * OH * OW, y + to,
+            pixels, OW, tile * s.across - OW, <const float *> NULL if pool else bias, relu and not pool,
+            F - f, n_pixels, OH * OW, F * OH * OW, y + to,
         )
         if indices:
             words_to_planes(

@@ -1,6 +1,8 @@
 /* Includes BODY twice: for float, with names that end in _f32, and for double, in _f64. No include guard:
    every header with such a body uses it. */
 
+#undef TYPED /* that of segments.h */
+
 #define REAL float
 #define VECTOR vector_f32
 #define UNALIGNED unaligned_f32
