@@ -219,6 +219,26 @@ def test_without_dx_the_parameter_gradients_are_the_same(name):
         assert dx is None
 
 
+@pytest.mark.parametrize("kernel", [2, 3])  # the direct sum, and Winograd's algorithm
+def test_a_convolution_whose_arrays_were_exchanged(kernel):
+    """Gradients are written where they are kept, whatever that is; other weights have another geometry."""
+    x = np.random.default_rng(0).normal(size=(2, 16, 9, 8)).astype(np.float32)
+    conv = Conv2d(16, 16, kernel, rng=1)
+    dy = np.ones_like(conv.forward(x, training=True))
+    conv.backward(dy)
+    expected = conv.grads["weight"].copy()
+    for other in (np.zeros((16, 16, kernel, 2 * kernel), np.float32)[..., ::2], np.zeros(expected.shape)):
+        conv.grads["weight"] = other
+        conv.backward(dy)
+        np.testing.assert_array_equal(conv.grads["weight"], expected)
+        assert conv.grads["weight"] is other
+    conv.params["weight"] = np.zeros((16, 16, 1, 1), np.float32)
+    assert conv.forward(x).shape == (2, 16, 9, 8)
+    conv.params["weight"] = np.zeros((15, 16, kernel, kernel), np.float32)
+    with pytest.raises(ValueError, match="bias"):
+        conv.forward(x)
+
+
 def test_large_parameters_begin_at_a_cache_line_in_copies_too():
     layer = Linear(300, 40)
     model = Sequential(layer, ReLU())
