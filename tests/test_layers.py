@@ -239,6 +239,23 @@ def test_a_convolution_whose_arrays_were_exchanged(kernel):
         conv.forward(x)
 
 
+def test_a_linear_layer_whose_gradients_were_exchanged():
+    """They are written where they are kept, or copied there, and nowhere else."""
+    x = np.random.default_rng(0).normal(size=(5, 30)).astype(np.float32)
+    linear = Linear(30, 20, rng=1)
+    dy = np.ones_like(linear.forward(x, training=True))
+    linear.backward(dy)
+    expected = linear.grads["weight"].copy()
+    for other in (np.zeros((20, 60), np.float32)[:, ::2], np.zeros((20, 30))):
+        linear.grads["weight"] = other
+        linear.backward(dy)
+        np.testing.assert_array_equal(linear.grads["weight"], expected)
+        assert linear.grads["weight"] is other
+    linear.grads["weight"] = np.zeros((2, 3), np.float32)
+    with pytest.raises(ValueError, match="shape"):
+        linear.backward(dy)
+
+
 def test_large_parameters_begin_at_a_cache_line_in_copies_too():
     layer = Linear(300, 40)
     model = Sequential(layer, ReLU())

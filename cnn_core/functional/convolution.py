@@ -1,6 +1,5 @@
 """Convolution, forward and backward."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +14,10 @@ from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._calls import Call, run
 from cnn_core.functional._convolution import Geometry, Padding, arguments, with_extra
+from cnn_core.functional._gradients import NOWHERE, Gradients, place_for
 from cnn_core.functional._windows import check_numbering
 from cnn_core.functional.activation import relu_backward
 from cnn_core.functional.pooling import max_pool2d_relu_backward
-
-Grads = Mapping[str, np.ndarray]
-_NO_GRADS: Grads = {}
 
 
 def conv2d(
@@ -225,7 +222,7 @@ def conv2d_backward_relu(
     need_dx: bool,
     need_dbias: bool,
     relu: bool,
-    into: Grads = _NO_GRADS,
+    into: Gradients = NOWHERE,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """`conv2d_backward`; with ``relu``, which gave ``x``, ``dx`` is the gradient of relu's input.
 
@@ -249,7 +246,7 @@ def conv2d_pool_backward(
     need_dx: bool,
     need_dbias: bool,
     relu: bool,
-    into: Grads,
+    into: Gradients,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """The gradients of `conv2d_pool`, given that of its result; the rest is as of `conv2d_backward_relu`.
 
@@ -272,12 +269,12 @@ def _gradients(
     need_dx: bool,
     need_dbias: bool,
     relu: bool,
-    into: Grads,
+    into: Gradients,
 ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
     """`conv2d_backward_relu` of what is checked, not empty; with ``indices``, as `conv2d_pool_backward`."""
     n_threads = get_num_threads()
-    dweight = _fitting(into.get("weight"), weight.shape, x.dtype)
-    dbias = _fitting(into.get("bias"), weight.shape[:1], x.dtype) if need_dbias else None
+    dweight = place_for("weight", into, weight.shape, x.dtype)
+    dbias = place_for("bias", into, weight.shape[:1], x.dtype) if need_dbias else None
     padded = with_extra(x, g)
     if g.by_winograd:
         _winograd_weight.winograd_backward_weight(dy, indices, padded, dweight, dbias, *g.padding, n_threads)
@@ -287,13 +284,6 @@ def _gradients(
         )
     dx = _input_gradient(dy, indices, x, weight, g, relu) if need_dx else None
     return dx, dweight, dbias
-
-
-def _fitting(array: np.ndarray | None, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The array, if a kernel can write a result of this shape and dtype into it, else a new one."""
-    if array is not None and array.shape == shape and array.dtype == dtype and array.flags.carray:
-        return array
-    return empty(shape, dtype)
 
 
 def conv2d_backward_input(

@@ -9,6 +9,7 @@ from cnn_core._kernels import linear as _linear
 from cnn_core._memory import empty, zeros
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._calls import Call, run
+from cnn_core.functional._gradients import NOWHERE, Gradients, place_for
 
 # The kernel adds a batch's products up one after the other: in float32 that loses digits if there are more.
 _ROWS = 1 << 13
@@ -87,33 +88,23 @@ def linear_backward(
 
     Source: *Deep Learning from Scratch*, 5.6.
     """
-    dy, x, weight, rows = _backward_arguments(dy, x, weight)
-    dweight, dbias = empty(weight.shape, x.dtype), empty(weight.shape[:1], x.dtype)
-    return _backward(dy, x, weight, rows, dweight, dbias, need_dx), dweight, dbias
+    dx, dweight, dbias = linear_backward_into(NOWHERE, dy, x, weight, need_dx=need_dx, need_dbias=True)
+    assert dbias is not None
+    return dx, dweight, dbias
 
 
 def linear_backward_into(
-    dy: np.ndarray,
-    x: np.ndarray,
-    weight: np.ndarray,
-    dweight: np.ndarray,
-    dbias: np.ndarray | None,
-    *,
-    need_dx: bool = True,
-) -> np.ndarray | None:
-    """`linear_backward` with the gradients of weight and bias written where they are wanted; not public."""
-    return _backward(*_backward_arguments(dy, x, weight), dweight, dbias, need_dx)
-
-
-def _backward_arguments(
-    dy: np.ndarray, x: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """``dy`` (rows, outputs), ``x``, ``weight`` and ``x`` (rows, inputs), checked."""
+    into: Gradients, dy: np.ndarray, x: np.ndarray, weight: np.ndarray, *, need_dx: bool, need_dbias: bool
+) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
+    """`linear_backward`, those of weight and bias written into arrays of ``into`` that fit; not public."""
     x, weight, rows = _arguments("linear_backward", x, weight)
     outputs = weight.shape[0]
     dy = as_real(dy, "linear_backward: dy", like=x)
     same_shape(dy, "linear_backward: dy", (*x.shape[:-1], outputs), "linear's result")
-    return dy.reshape(rows.shape[0], outputs), x, weight, rows
+    dy = dy.reshape(rows.shape[0], outputs)
+    dweight = place_for("weight", into, weight.shape, x.dtype)
+    dbias = place_for("bias", into, weight.shape[:1], x.dtype) if need_dbias else None
+    return _backward(dy, x, weight, rows, dweight, dbias, need_dx), dweight, dbias
 
 
 def _backward(

@@ -63,12 +63,11 @@ class Linear(Layer):
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> Any:
         (x,) = self.recall(dy)
-        if not accumulate:  # a large gradient takes as long to copy as a hidden layer to compute
-            grads = self.grads
-            return linear_backward_into(
-                dy, x, self.weight, grads["weight"], grads.get("bias"), need_dx=need_dx
-            )
-        dx, dw, db = F.linear_backward(dy, x, self.weight, need_dx=need_dx)
+        # A large gradient takes as long to copy as a hidden layer to compute.
+        into = {} if accumulate else self.grads
+        dx, dw, db = linear_backward_into(
+            into, dy, x, self.weight, need_dx=need_dx, need_dbias=self.bias is not None
+        )
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx
 
