@@ -6,7 +6,7 @@ its output is still in the cache; weights are packed once, into the order in whi
 
 import copy
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, TypeGuard, TypeVar
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -23,8 +23,7 @@ from cnn_core.layers.plan import Plans
 from cnn_core.layers.pool import MaxPool2d
 from cnn_core.layers.sequential import Sequential
 from cnn_core.layers.shape import Identity
-
-L = TypeVar("L", bound=Layer)
+from cnn_core.layers.together import predicts_as
 
 
 class InferenceSequential(Sequential):
@@ -89,12 +88,12 @@ def _fused(layers: list[Layer]) -> list[Layer]:
     while i < len(layers):
         first = layers[i]
         group = [first]
-        if _is_a(first, Conv2d):
-            wanted: list[Callable[[Layer], bool]] = [lambda layer: _is_a(layer, ReLU)]
+        if predicts_as(first, Conv2d):
+            wanted: list[Callable[[Layer], bool]] = [lambda layer: predicts_as(layer, ReLU)]
             if first.stride == (1, 1):  # at a stride, the kernel has filters side by side, not pixels
                 wanted.append(_halves)
-        elif _is_a(first, Linear):
-            wanted = [lambda layer: _is_a(layer, ReLU)]
+        elif predicts_as(first, Linear):
+            wanted = [lambda layer: predicts_as(layer, ReLU)]
         else:
             wanted = []
         while i + len(group) < len(layers) and any(fits(layers[i + len(group)]) for fits in wanted):
@@ -102,31 +101,26 @@ def _fused(layers: list[Layer]) -> list[Layer]:
             wanted = [fits for fits in wanted if not fits(following)]
             group.append(following)
         i += len(group)
-        result.append(Fused(*group) if _is_a(first, Conv2d) or _is_a(first, Linear) else first)
+        result.append(Fused(*group) if predicts_as(first, Conv2d) or predicts_as(first, Linear) else first)
     return result
 
 
 def _halves(layer: Layer) -> bool:
-    return _is_a(layer, MaxPool2d) and layer.halves
+    return predicts_as(layer, MaxPool2d) and layer.halves
 
 
 def _rewritten(layer: Layer) -> list[Layer]:
     """The layers to use for one layer."""
-    if _is_a(layer, Dropout) or _is_a(layer, Identity):
+    if predicts_as(layer, Dropout) or predicts_as(layer, Identity):
         return []
-    if _is_a(layer, Sequential):
+    if predicts_as(layer, Sequential):
         return _simplified(layer.layers)
-    if _is_a(layer, Residual):
+    if predicts_as(layer, Residual):
         shortcut = None if layer.shortcut is None else _single(layer.shortcut)
         return [Residual(_single(layer.body), None if isinstance(shortcut, Identity) else shortcut)]
-    if _is_a(layer, Concat):
+    if predicts_as(layer, Concat):
         return [Concat(*(_single(branch) for branch in layer.branches))]
     return [copy.deepcopy(layer)]
-
-
-def _is_a(layer: Layer, kind: type[L]) -> TypeGuard[L]:
-    """Whether ``layer`` is of ``kind``, or of a subclass that computes the same."""
-    return isinstance(layer, kind) and type(layer).forward is kind.forward
 
 
 def _single(layer: Layer) -> Layer:
@@ -139,11 +133,11 @@ def _single(layer: Layer) -> Layer:
 def _fold(layer: Layer, norm: Layer) -> Layer | None:
     """One layer that computes ``norm(layer(x))``, or None where there is none."""
     folded: Conv2d | Linear
-    if _is_a(layer, Conv2d) and isinstance(norm, BatchNorm2d) and norm.buffers:
+    if predicts_as(layer, Conv2d) and isinstance(norm, BatchNorm2d) and norm.buffers:
         folded = copy.deepcopy(layer)
         if layer.bias is None:
             folded.add_param("bias", np.zeros(layer.out_channels, layer.dtype))
-    elif _is_a(layer, Linear) and isinstance(norm, BatchNorm1d) and norm.buffers:
+    elif predicts_as(layer, Linear) and isinstance(norm, BatchNorm1d) and norm.buffers:
         folded = FoldedLinear(layer.in_features, layer.out_features, dtype=layer.dtype, init="zeros")
     else:
         return None

@@ -48,7 +48,6 @@ class ConvPool(Together):
     def __init__(self, conv: Conv2d, pool: MaxPool2d) -> None:
         super().__init__(conv, pool)
         self._conv, self._pool = conv, pool
-        self._shapes: tuple[Shape, Shape] | None = None  # of the input, and between the layers
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         return self.forward_relu(x, training, relu=False)
@@ -57,15 +56,12 @@ class ConvPool(Together):
         """`forward` and the ReLU after it; `backward` is then that of all three."""
         conv, pool = self._conv, self._pool
         conv.check_input(x)
-        shapes = self._shapes  # looked at once: another thread may predict images of another shape meanwhile
-        if shapes is None or shapes[0] != x.shape:
-            shapes = x.shape, conv.output_shape(x.shape)
-            pool.output_shape(shapes[1])
-            self._shapes = shapes
-        between = shapes[1]
         if not x.size:
             return pool.forward_relu(conv.forward(x, training), training, relu=relu)
         x, weight, g = conv.fitted(x)
+        between = x.shape[0], weight.shape[0], *g.out
+        if min(g.out) < 2:
+            pool.output_shape(between)  # says so
         y, indices = conv2d_pool(x, weight, g, bias=conv.bias, return_indices=training, relu=relu)
         conv.remember_shape(training, between, y.dtype, x)
         pool.remember(training, y, indices, between, relu)
@@ -143,13 +139,14 @@ def _layers_of(step: Layer) -> tuple[Layer, ...]:
     return step.layers if isinstance(step, Together) else (step,)
 
 
+def predicts_as(layer: Layer, kind: type[L]) -> TypeGuard[L]:
+    """Whether ``layer`` is of ``kind``, or of a subclass that gives the same outputs."""
+    return isinstance(layer, kind) and type(layer).forward is kind.forward
+
+
 def computes_as(layer: Layer, kind: type[L]) -> TypeGuard[L]:
-    """Whether ``layer`` is of ``kind``, or of a subclass that computes the same."""
-    return (
-        isinstance(layer, kind)
-        and type(layer).forward is kind.forward
-        and type(layer).backward is kind.backward
-    )
+    """Whether ``layer`` is of ``kind``, or of a subclass that gives the same outputs and gradients."""
+    return predicts_as(layer, kind) and type(layer).backward is kind.backward
 
 
 def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
