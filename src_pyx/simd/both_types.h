@@ -1,7 +1,8 @@
 /* Includes BODY twice: for float, with names that end in _f32, and for double, in _f64. No include guard:
    every header with such a body uses it. */
 
-#undef TYPED /* that of segments.h */
+#pragma push_macro("TYPED") /* segments.h has one of its own */
+#undef TYPED
 
 #define REAL float
 #define VECTOR vector_f32
@@ -23,4 +24,5 @@
 #undef UNALIGNED
 #undef TYPED
 
+#pragma pop_macro("TYPED")
 #undef BODY

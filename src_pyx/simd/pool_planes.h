@@ -7,10 +7,7 @@
 
 #include <math.h>
 
-#pragma push_macro("TYPED") /* segments.h has one of its own */
-#undef TYPED
 #include "channels.h"
-#pragma pop_macro("TYPED")
 
 #define PLANE_LANES CHANNEL_LANES
 
@@ -143,32 +140,31 @@ ALWAYS_INLINE void averages_of_planes(const pooling_planes *job, vector_f32 *x, 
     }
 }
 
-/* Items: PLANE_LANES planes. */
-static void avg_pool_planes(const pooling_planes *job, ptrdiff_t first, ptrdiff_t last, void *scratch)
+ALWAYS_INLINE void average_ranges(const pooling_planes *job, ptrdiff_t first, ptrdiff_t last, void *scratch, int forward)
 {
     const ptrdiff_t pixels = job->h * job->w, windows = job->oh * job->ow;
+    const ptrdiff_t from = forward ? pixels : windows, to = forward ? windows : pixels;
     vector_f32 *x = (vector_f32 *)scratch, *y = x + pixels;
     for (ptrdiff_t plane = first * PLANE_LANES; plane < last * PLANE_LANES; plane += PLANE_LANES) {
         const ptrdiff_t n = job->n_planes - plane < PLANE_LANES ? job->n_planes - plane : PLANE_LANES;
-        planes_to_channels_f32((const float *)job->source + plane * pixels, pixels, n, pixels, pixels, 0,
-                               PLANE_LANES * pixels, (float *)x);
-        averages_of_planes(job, x, y, 1);
-        words_to_planes_f32(y, windows, 0, n, windows, windows, 0, (float *)job->target + plane * windows);
+        planes_to_channels_f32((const float *)job->source + plane * from, from, n, from, from, 0, PLANE_LANES * from,
+                               (float *)(forward ? x : y));
+        if (!forward)
+            memset(x, 0, pixels * sizeof *x);
+        averages_of_planes(job, x, y, forward);
+        words_to_planes_f32(forward ? y : x, to, 0, n, to, to, 0, (float *)job->target + plane * to);
     }
+}
+
+/* Average pooling and its way back; items: PLANE_LANES planes. */
+static void avg_pool_planes(const pooling_planes *job, ptrdiff_t first, ptrdiff_t last, void *scratch)
+{
+    average_ranges(job, first, last, scratch, 1);
 }
 
 static void avg_unpool_planes(const pooling_planes *job, ptrdiff_t first, ptrdiff_t last, void *scratch)
 {
-    const ptrdiff_t pixels = job->h * job->w, windows = job->oh * job->ow;
-    vector_f32 *x = (vector_f32 *)scratch, *y = x + pixels;
-    for (ptrdiff_t plane = first * PLANE_LANES; plane < last * PLANE_LANES; plane += PLANE_LANES) {
-        const ptrdiff_t n = job->n_planes - plane < PLANE_LANES ? job->n_planes - plane : PLANE_LANES;
-        planes_to_channels_f32((const float *)job->source + plane * windows, windows, n, windows, windows, 0,
-                               PLANE_LANES * windows, (float *)y);
-        memset(x, 0, pixels * sizeof *x);
-        averages_of_planes(job, x, y, 0);
-        words_to_planes_f32(x, pixels, 0, n, pixels, pixels, 0, (float *)job->target + plane * pixels);
-    }
+    average_ranges(job, first, last, scratch, 0);
 }
 
 #endif
