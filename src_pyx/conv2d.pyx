@@ -5,7 +5,8 @@ How it runs, an image (or a band of an image's rows) at a time:
 1. ``copy_planes`` lays the padded input out so that every tap is a plain shift (convolution.pxd),
    unless the input already is: stride 1, no padding.
 2. ``outer_product`` multiplies: each tile of 6 filters x 2 vectors of pixels stays in registers
-   for all taps (simd/tiles.h).
+   for all taps (simd/tiles.h). It takes the band at once, or row by row if rows fill vectors well: then
+   no pixel between two rows is computed, and the results go straight to y.
 3. The rows are finished: cropped to the output's width, then ReLU and 2x2 max pooling if asked for,
    unless there is nothing to do.
 
@@ -41,6 +42,7 @@ import_kernel_api()
 cdef enum:
     BAND_BYTES = 384 * 1024
     FEWEST_BANDS = 8                    # of the whole batch, so that threads have something to share
+    COPY_TAPS = 8                       # as much work as copying a row afterwards
 
 cdef struct Job:
     Shape s
@@ -58,12 +60,13 @@ cdef struct Job:
     Py_ssize_t planes_numbers           # in all planes of a band; 0: the input serves as it is
     bint relu, pool
     int32_t *indices                    # of the winners of pooling, or NULL
+    bint by_rows                        # multiplies row by row
     bint finishes                       # rows are not yet those of y
 
 
 cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
     cdef const Shape *s = &job.s
-    cdef Py_ssize_t item, n, row, n_rows, n_pixels, g, f, wide_stride
+    cdef Py_ssize_t item, n, row, n_rows, times, at_once, n_pixels, i, g, f, wide_stride
     cdef Py_ssize_t shrink = 2 if job.pool else 1
     cdef Py_ssize_t plane = (s.OH // shrink) * (s.OW // shrink)
     cdef Py_ssize_t group_F = s.F // s.groups
@@ -78,7 +81,9 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
         n = item // job.n_bands
         row = item % job.n_bands * job.band_rows
         n_rows = min(job.band_rows, s.OH - row)
-        n_pixels = (n_rows - 1) * job.width + s.OW
+        times = n_rows if job.by_rows else 1
+        at_once = n_rows // times
+        n_pixels = (at_once - 1) * job.width + s.OW
 
         planes = <const real *> job.x + n * s.C * s.H * s.W
         if job.planes_numbers:
@@ -91,12 +96,17 @@ cdef void _bands(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratc
         y = <real *> job.y + n * s.F * plane + (row // shrink) * (s.OW // shrink)
         wide = scratch + job.planes_numbers if job.finishes else y
         wide_stride = job.band_rows * job.width if job.finishes else plane
-        for g in range(s.groups):
-            bias = <const real *> job.bias + g * group_F if job.bias else NULL
-            outer_product(
-                <const real *> job.weight + g * group_F * job.K, planes + g * group_planes, job.offset, job.K,
-                bias, wide + g * group_F * wide_stride, wide_stride, group_F, n_pixels,
-            )
+        for i in range(times):
+            for g in range(s.groups):
+                bias = <const real *> job.bias + g * group_F if job.bias else NULL
+                outer_product(
+                    <const real *> job.weight + g * group_F * job.K,
+                    planes + g * group_planes + i * job.width, job.offset, job.K, bias,
+                    wide + g * group_F * wide_stride + i * s.OW, wide_stride, group_F, n_pixels,
+                )
+            if job.relu and not job.finishes:
+                for f in range(s.F):
+                    relu_row(y + f * plane + i * s.OW, at_once * s.OW, y + f * plane + i * s.OW)
         if job.finishes:
             for f in range(s.F):
                 if job.pool:
@@ -218,7 +228,8 @@ def conv2d(
         result_numbers = job.n_blocks * lanes * job.band_rows * s.OW
         bias_numbers = groups * job.n_blocks * lanes
     else:
-        job.finishes = job.width != s.OW or relu or pool
+        job.by_rows = not pool and _fill_vectors(&job, lanes)
+        job.finishes = pool or (job.width != s.OW and not job.by_rows)
         job.plane = (job.band_rows + reach(s.KH, sh, dh)) * job.width
         job.planes_numbers = n_planes * job.plane
         if job.finishes:
@@ -244,6 +255,13 @@ def conv2d(
             &job, s.N * job.n_bands, 1, scratch, worker_numbers * sizeof(real), n_threads,
         )
         release(offset)
+
+
+# Whether to multiply row by row. Its last vector overlaps the one before it, which wastes lanes; a band at
+# once wastes the pixels between its rows, and each row is copied: as much work as some taps.
+cdef inline bint _fill_vectors(const Job *job, Py_ssize_t lanes) noexcept nogil:
+    cdef Py_ssize_t OW = job.s.OW
+    return OW >= lanes and ((OW + lanes - 1) // lanes * lanes - job.width) * job.K <= COPY_TAPS * OW
 
 
 # job.bias becomes (groups, blocks, lane), with zeros in the lanes without a filter.

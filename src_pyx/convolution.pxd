@@ -43,34 +43,44 @@ cdef inline void copy_planes(
     const Shape *s, const real *x, Py_ssize_t first, Py_ssize_t n_rows, Py_ssize_t width, real *planes,
 ) noexcept nogil:
     cdef Py_ssize_t rows = n_rows + reach(s.KH, s.sh, s.dh)
-    cdef Py_ssize_t c, a, b, i, j, row, begin, end
+    cdef Py_ssize_t c, a, b, i, j, top, end_row, left, end, gap
     cdef const real *source
     for c in range(s.C):
         for a in range(planes_along(s.KH, s.sh, s.dh)):
+            _inside(rows, s.H, s.sh, s.ph - a - first * s.sh, &top, &end_row)
             for b in range(planes_along(s.KW, s.sw, s.dw)):
-                # columns begin <= j < end of this plane lie in the image: 0 <= j*sw + b - pw < W
-                begin = max(0, (s.pw - b + s.sw - 1) // s.sw) if s.pw > b else 0
-                end = max(begin, min(width, (s.W + s.pw - b + s.sw - 1) // s.sw if s.W + s.pw > b else 0))
-                begin = min(begin, width)
-                end = min(end, width)
-                for i in range(rows):
-                    row = (first + i) * s.sh + a - s.ph
-                    if row < 0 or row >= s.H:
-                        clear_row(planes, width * sizeof(real))
+                _inside(width, s.W, s.sw, s.pw - b, &left, &end)
+                # what is outside the image: rows above, what is left of the first row, between
+                # two rows, right of the last one, rows below
+                source = x + (c * s.H + (first + top) * s.sh + a - s.ph) * s.W + b - s.pw
+                clear_row(planes, (top * width + (left if top < end_row else 0)) * sizeof(real))
+                planes += top * width
+                for i in range(top, end_row):
+                    if s.sw == 1:
+                        copy_row(planes + left, source + left, (end - left) * sizeof(real))
+                        fetch_row(source + left + s.C * s.H * s.W, (end - left) * sizeof(real))
+                    elif s.sw == 2:     # a stride that the compiler knows
+                        for j in range(left, end):
+                            planes[j] = source[2 * j]
                     else:
-                        source = x + (c * s.H + row) * s.W + b - s.pw
-                        clear_row(planes, begin * sizeof(real))
-                        if s.sw == 1:
-                            copy_row(planes + begin, source + begin, (end - begin) * sizeof(real))
-                            fetch_row(source + begin + s.C * s.H * s.W, (end - begin) * sizeof(real))
-                        elif s.sw == 2:     # a stride that the compiler knows
-                            for j in range(begin, end):
-                                planes[j] = source[2 * j]
-                        else:
-                            for j in range(begin, end):
-                                planes[j] = source[j * s.sw]
-                        clear_row(planes + end, (width - end) * sizeof(real))
+                        for j in range(left, end):
+                            planes[j] = source[j * s.sw]
+                    gap = width - end + (left if i + 1 < end_row else 0)
+                    clear_row(planes + end, gap * sizeof(real))
                     planes += width
+                    source += s.sh * s.W
+                clear_row(planes, (rows - end_row) * width * sizeof(real))
+                planes += (rows - end_row) * width
+
+
+# Of numbers 0 ... count, those that lie inside an image of `size`: number j is pixel j * stride - padding.
+# first ... end, which are the same where none does.
+cdef inline void _inside(
+    Py_ssize_t count, Py_ssize_t size, Py_ssize_t stride, Py_ssize_t padding,
+    Py_ssize_t *first, Py_ssize_t *end,
+) noexcept nogil:
+    first[0] = min(count, (padding + stride - 1) // stride if padding > 0 else 0)
+    end[0] = max(first[0], min(count, (size + padding + stride - 1) // stride if size + padding > 0 else 0))
 
 
 # offset[k] of tap k = (c, kh, kw) within one group's planes, each `plane` numbers long.

@@ -85,6 +85,11 @@ CONVOLUTIONS: list[Options] = [
     {"x": (2, 12, 6, 7), "w": (26, 12, 1, 1), "stride": 2},
     {"x": (2, 3, 9, 8), "w": (16, 3, 2, 3), "stride": (1, 3), "dilation": (3, 1)},
     {"x": (2, 70, 6, 7), "w": (67, 70, 3, 3), "padding": 1},
+    # rows that fill vectors, in several bands; with groups; an overlapping last vector
+    {"x": (1, 3, 21, 34), "w": (13, 3, 5, 5), "padding": (3, 1)},
+    {"x": (2, 4, 11, 34), "w": (14, 2, 5, 5), "groups": 2, "padding": (2, 1)},
+    {"x": (1, 1, 9, 21), "w": (7, 1, 3, 2)},
+    {"x": (1, 2, 9, 130), "w": (5, 2, 3, 5), "stride": (2, 1), "padding": (7, 9), "dilation": (1, 2)},
     *_random_geometries(30),
 ]  # fmt: skip
 
