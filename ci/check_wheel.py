@@ -1,17 +1,16 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["pyelftools"]
+# dependencies = ["lief"]
 # ///
 """Check what a wheel promises: its size, its contents, what it links, and how long it takes to import.
 
     python ci/check_wheel.py wheelhouse/*.whl
 
-Needs pyelftools, to read what Linux modules link. A wheel for another platform or Python is checked without
-being imported. The exit code is 1 if anything does not hold.
+Needs lief, to read what modules link on whatever platform. A wheel for another platform or Python is checked
+without being imported. The exit code is 1 if anything does not hold.
 """
 
 import argparse
-import io
 import os
 import statistics
 import subprocess
@@ -39,8 +38,12 @@ NEEDED = (
 _PRINT = "print(time.perf_counter() - t)"
 UNWANTED = (".c", ".pyx", ".o", ".pyc")  # but for what cnn-core new-kernel writes
 TEMPLATES = "cnn_core/templates/"
-# The C library, its mathematics and its threads; the loader; on musl, one library for all of these.
-LIBRARIES = ("libc.so", "libm.so", "libpthread.so", "ld-linux", "libc.musl-")
+# The C library, its mathematics and its threads; on Linux also the loader; on Windows also Python, see below.
+LIBRARIES = {
+    "linux": ("libc.so", "libm.so", "libpthread.so", "ld-linux", "libc.musl-"),
+    "macosx": ("/usr/lib/libsystem.",),
+    "win": ("kernel32.dll", "msvcrt.dll", "ucrtbase.dll", "api-ms-win-crt-"),
+}
 
 
 def main() -> int:
@@ -80,22 +83,22 @@ def check_contents(wheel: Path) -> list[str]:
 
 
 def check_libraries(wheel: Path) -> list[str]:
-    """What the compiled modules of a Linux wheel link."""
-    from elftools.elf.dynamic import DynamicSection
-    from elftools.elf.elffile import ELFFile
+    """What the compiled modules link."""
+    import lief
 
+    abi, platform = wheel.stem.split("-")[-2:]
+    allowed = next((names for system, names in LIBRARIES.items() if system in platform), ())
+    if platform.startswith("win"):  # the DLL of one version of Python serves no other
+        allowed += ("python3.dll" if abi == "abi3" else f"python{abi.removeprefix('cp')}.dll",)
     found: set[str] = set()
     with zipfile.ZipFile(wheel) as archive:
-        modules = [name for name in archive.namelist() if name.endswith(".so")]
-        if not modules or "linux" not in wheel.name:
-            return [] if modules or "linux" not in wheel.name else ["has no compiled modules"]
+        modules = [name for name in archive.namelist() if name.endswith((".so", ".pyd"))]
         for name in modules:
-            file = ELFFile(io.BytesIO(archive.read(name)))
-            for section in file.iter_sections():
-                if isinstance(section, DynamicSection):
-                    found |= {tag.needed for tag in section.iter_tags("DT_NEEDED")}
+            libraries = lief.parse(archive.read(name)).libraries
+            found |= {str(getattr(library, "name", library)) for library in libraries}
     print(f"{wheel.name}: {len(modules)} modules link {', '.join(sorted(found))}")
-    return [f"links {name}" for name in sorted(found) if not name.startswith(LIBRARIES)]
+    problems = [f"links {name}" for name in sorted(found) if not name.lower().startswith(allowed)]
+    return problems if modules else ["has no compiled modules"]
 
 
 def check_import(wheel: Path) -> list[str]:

@@ -20,7 +20,7 @@ def needs_build_tools() -> None:
         pytest.skip(f"building a package needs {' and '.join(missing)}")
     if int(importlib.metadata.version("setuptools").partition(".")[0]) < 77:
         pytest.skip("building a package needs setuptools 77 or later")
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    compiler = (sysconfig.get_config_var("CC") or ("gcc" if os.name == "nt" else "cc")).split()[0]
     if shutil.which(compiler) is None:
         pytest.skip(f"building a package needs {compiler}")
 

@@ -35,14 +35,24 @@ def compiler(name: str = "") -> str:
     pytest.skip(f"there is no {' or '.join(names)} here")
 
 
-def compile_plugin(folder: Path, include: Path, *flags: str) -> Path:
-    """Build ``plugin.c`` against a header; return the folder with the module."""
-    command = [compiler(), "-shared", "-fPIC", "-O1", "-Wall", "-Werror", *flags, f"-I{include}"]
+def compile_module(folder: Path, source: Path, *flags: str) -> Path:
+    """Build a module ``plugin`` from one file in C; return its folder."""
+    module = folder / f"plugin{EXTENSION_SUFFIXES[0]}"
+    command = [compiler(), "-shared", "-fPIC", "-O1", *flags, f"-isystem{sysconfig.get_path('include')}"]
+    command += [str(source), "-o", str(module)]
     if sys.platform == "darwin":
         command += ["-undefined", "dynamic_lookup"]
-    command += [f"-isystem{sysconfig.get_path('include')}", str(PLUGIN / "plugin.c")]
-    subprocess.run([*command, "-o", str(folder / f"plugin{EXTENSION_SUFFIXES[0]}")], check=True)
+    if os.name == "nt":  # where modules name Python's DLL, and headers before 3.13 take GCC for 32 bits
+        threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+        library = f"-lpython{sysconfig.get_config_var('py_version_nodot')}{threads}"
+        command += ["-DMS_WIN64=", f"-L{Path(sys.base_prefix) / 'libs'}", library]
+    subprocess.run(command, check=True)
     return folder
+
+
+def compile_plugin(folder: Path, include: Path, *flags: str) -> Path:
+    """Build ``plugin.c`` against a header; return the folder with the module."""
+    return compile_module(folder, PLUGIN / "plugin.c", "-Wall", "-Werror", *flags, f"-I{include}")
 
 
 def run(code: str, *folders: Path) -> subprocess.CompletedProcess:
@@ -131,12 +141,9 @@ def test_a_cython_kernel_of_an_earlier_release_runs(released: Path, tmp_path: Pa
     source = tmp_path / "plugin.c"
     options = ["-3", "-M", "-I", str(released), "-X", "boundscheck=False", "-o", str(source)]
     subprocess.run([sys.executable, "-m", "cython", *options, str(PLUGIN / "plugin.pyx")], check=True)
-    assert f"{released.name}/cnn_core/kernel_api.pxd" in (tmp_path / "plugin.c.dep").read_text()
-    include = [f"-I{released}", f"-I{sysconfig.get_path('include')}"]
-    module = tmp_path / f"plugin{EXTENSION_SUFFIXES[0]}"
-    subprocess.run(
-        [compiler(), "-shared", "-fPIC", "-O1", "-w", *include, str(source), "-o", str(module)], check=True
-    )
+    dependencies = (tmp_path / "plugin.c.dep").read_text().replace("\\", "/")
+    assert f"{released.name}/cnn_core/kernel_api.pxd" in dependencies
+    compile_module(tmp_path, source, "-w", f"-I{released}")
     single = USE.replace("size=100_000)", "size=100_000).astype(np.float32)")
     for code in (USE, single):
         done = run(code, tmp_path)

@@ -30,6 +30,9 @@ typedef long long mask_f64 __attribute__((vector_size(VECTOR_BYTES)));
 typedef float unaligned_f32 __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 typedef double unaligned_f64 __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 
+/* Headers here call one of those that, once it is clear which, and MinGW calls something of its own so. */
+#undef UNALIGNED
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 16")
 
