@@ -11,8 +11,8 @@ last NaN, as in torch), padding never wins.
 
 from libc.stdint cimport int32_t
 
-from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
-from pool_planes cimport PLANE_LANES, max_pool_planes, planes_bytes, pooling_planes
+from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from pool_planes cimport max_pool_planes, pooling_planes, run_planes
 
 cdef extern from "max_pool.h" nogil:
     ctypedef struct max_pooling:
@@ -48,14 +48,7 @@ cdef bint _by_planes(const max_pooling *job, int n_threads) noexcept nogil:
         job.x, job.y, job.indices, job.n_planes, job.h, job.w, job.oh, job.ow, job.kh, job.kw, job.sh, job.sw,
         job.ph, job.pw, job.dh, job.dw, job.relu, False, 0,
     )
-    cdef Py_ssize_t each = planes_bytes(job.n_planes, job.h * job.w, job.oh * job.ow, 2)
-    cdef void *scratch = allocate(each * n_threads) if each > 0 else NULL
-    if scratch is NULL:
-        return False
-    parallel_for(<task> &max_pool_planes, &planes, (job.n_planes + PLANE_LANES - 1) / PLANE_LANES,
-                 1 + ELEMENTS_PER_RANGE / (PLANE_LANES * job.h * job.w), scratch, each, n_threads)
-    release(scratch)
-    return True
+    return run_planes(<task> &max_pool_planes, &planes, 2, ELEMENTS_PER_RANGE, n_threads)
 
 
 def max_pool2d(

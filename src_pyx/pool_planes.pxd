@@ -2,6 +2,8 @@
 
 from libc.stdint cimport int32_t
 
+from cnn_core.kernel_api cimport allocate, parallel_for, release, task
+
 cdef extern from "pool_planes.h" nogil:
     enum: PLANE_LANES
     ctypedef struct pooling_planes:
@@ -18,3 +20,18 @@ cdef extern from "pool_planes.h" nogil:
     void max_pool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
     void avg_pool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
     void avg_unpool_planes(const pooling_planes *, Py_ssize_t, Py_ssize_t, void *) noexcept
+
+
+cdef inline bint run_planes(
+    task run, const pooling_planes *planes, Py_ssize_t arrays, Py_ssize_t elements_per_range, int n_threads
+) noexcept nogil:
+    """Run the task, with ``arrays`` of the windows, if planes are small but many; otherwise return False."""
+    cdef Py_ssize_t pixels = planes.h * planes.w
+    cdef Py_ssize_t each = planes_bytes(planes.n_planes, pixels, planes.oh * planes.ow, arrays)
+    cdef void *scratch = allocate(each * n_threads) if each > 0 else NULL
+    if scratch is NULL:
+        return False
+    parallel_for(run, planes, (planes.n_planes + PLANE_LANES - 1) / PLANE_LANES,
+                 1 + elements_per_range / (PLANE_LANES * pixels), scratch, each, n_threads)
+    release(scratch)
+    return True

@@ -1,33 +1,50 @@
-"""Where pooling windows lie along one axis.
+"""Where the windows of average pooling lie along one axis: the same for rows and for columns."""
 
-Window ``o`` starts at ``o * stride - padding``; its tap ``k`` reads ``start + k * dilation``.  Taps that fall
-on padding are never visited: these functions give the ranges of those that are inside the input.
-"""
-
-cdef inline Py_ssize_t ceil_ratio(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    """a / b rounded up, 0 if a is negative."""
-    return (a + b - 1) / b if a > 0 else 0
+cdef struct span:
+    Py_ssize_t first, end  # the pixels of a window, first <= i < end; or the windows that hold a pixel
+    double counted         # how many of a window's pixels count in its divisor
 
 
-cdef inline Py_ssize_t first_tap(Py_ssize_t start, Py_ssize_t dilation) noexcept nogil:
-    """The first tap of the window at ``start`` that is not before the input."""
-    return ceil_ratio(-start, dilation)
-
-
-cdef inline Py_ssize_t end_tap(
-    Py_ssize_t start, Py_ssize_t size, Py_ssize_t kernel, Py_ssize_t dilation
+cdef inline void sliding_windows(
+    span *windows, Py_ssize_t n, Py_ssize_t size, Py_ssize_t kernel, Py_ssize_t stride, Py_ssize_t padding,
+    bint count_padding,
 ) noexcept nogil:
-    """One past the last tap of the window at ``start`` that is not beyond the input."""
-    return min(kernel, ceil_ratio(size - start, dilation))
+    """Windows of ``kernel`` pixels: those inside the image count, or those up to the end of padding."""
+    cdef Py_ssize_t o, start
+    for o in range(n):
+        start = o * stride - padding
+        windows[o].first = max(start, 0)
+        windows[o].end = min(start + kernel, size)
+        windows[o].counted = windows[o].end - windows[o].first
+        if count_padding:
+            windows[o].counted = min(start + kernel, size + padding) - start
 
 
-cdef inline Py_ssize_t first_window(Py_ssize_t tap, Py_ssize_t stride) noexcept nogil:
-    """The first window whose tap is not before the input; ``tap`` is where window 0 has it."""
-    return ceil_ratio(-tap, stride)
+cdef inline void adaptive_windows(span *windows, Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """Window o from o * size / n, rounded down, to (o + 1) * size / n, rounded up."""
+    cdef Py_ssize_t o
+    for o in range(n):
+        windows[o].first = o * size / n
+        windows[o].end = ((o + 1) * size + n - 1) / n
+        windows[o].counted = windows[o].end - windows[o].first
 
 
-cdef inline Py_ssize_t end_window(
-    Py_ssize_t tap, Py_ssize_t size, Py_ssize_t n_windows, Py_ssize_t stride
+cdef inline void windows_of_pixels(
+    span *pixels, Py_ssize_t size, const span *windows, Py_ssize_t n
 ) noexcept nogil:
-    """One past the last window whose tap is not beyond the input."""
-    return min(n_windows, ceil_ratio(size - tap, stride))
+    """Which windows hold each pixel: first >= end if none does."""
+    cdef Py_ssize_t i, first = 0, end = 0
+    for i in range(size):
+        while first < n and windows[first].end <= i:
+            first += 1
+        while end < n and windows[end].first <= i:
+            end += 1
+        pixels[i].first, pixels[i].end = first, end
+
+
+cdef inline Py_ssize_t longest(const span *windows, Py_ssize_t n) noexcept nogil:
+    """The pixels of the window that holds most."""
+    cdef Py_ssize_t o, most = 0
+    for o in range(n):
+        most = max(most, windows[o].end - windows[o].first)
+    return most

@@ -28,6 +28,19 @@ GEOMETRIES = [
     (5, 3, 2, 1),
     (4, 5, 2, 1),
 ]
+# of averages besides: few taps at strides one and two, gaps between windows, windows of many rows or columns
+AVERAGES = [
+    *(g[:3] for g in GEOMETRIES if g[3] == 1),
+    (1, 2, 0),
+    (2, 1, 0),
+    (3, 2, 0),
+    (4, 2, 1),
+    (5, 2, 2),
+    ((1, 4), (1, 2), 0),
+    ((5, 18), 1, (2, 9)),
+    ((18, 5), (2, 1), (9, 2)),
+    ((1, 40), (1, 40), (0, 15)),
+]
 SIZES = [(11, 12), (9, 9), (5, 70), (6, 133), (7, 6), (8, 8), (16, 18), (40, 8)]
 
 
@@ -63,36 +76,42 @@ def test_max_pool_equals_torch(geometry, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("geometry", [g[:3] for g in GEOMETRIES if g[3] == 1], ids=str)
+@pytest.mark.parametrize("geometry", AVERAGES, ids=str)
 def test_avg_pool_equals_torch(geometry, dtype):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
-    options = itertools.product(SIZES, [False, True], [False, True], [None, 3, -2])
+    sizes = [*SIZES, (1, 50), (19, 35)]
+    options = itertools.product(sizes, [False, True], [False, True], [None, 3, -2])
     for size, ceil_mode, count_include_pad, divisor in options:
         x = image(rng, (2, 3, *size), dtype)
         arguments = (*geometry, ceil_mode, count_include_pad, divisor)
+        try:
+            y = avg_pool2d(x, *arguments)
+        except ValueError:  # no window fits
+            continue
         tx = torch.tensor(x, requires_grad=True)
         ty = torch.nn.functional.avg_pool2d(tx, *arguments)
-        y = avg_pool2d(x, *arguments)
-        np.testing.assert_allclose(y, ty.detach().numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(y, ty.detach().numpy(), rtol=1e-5, atol=1e-5)
         assert y.dtype == dtype
         dy = image(rng, y.shape, dtype)
         ty.backward(torch.tensor(dy))
         dx = avg_pool2d_backward(dy, x.shape, *arguments)
-        np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("output_size", [1, 2, (3, 5), (1, 6), (6, 1), (None, 2), 13], ids=str)
-def test_adaptive_avg_pool_equals_torch(output_size):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("output_size", [1, 2, 4, (3, 5), (1, 6), (6, 1), (None, 2), 13], ids=str)
+def test_adaptive_avg_pool_equals_torch(output_size, dtype):
+    """With windows side by side where they divide the image, and others that overlap."""
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
-    for size in SIZES:
-        x = image(rng, (2, 3, *size), np.float32)
+    for size in [*SIZES, (1, 50), (56, 36), (70, 40)]:
+        x = image(rng, (2, 3, *size), dtype)
         tx = torch.tensor(x, requires_grad=True)
         ty = torch.nn.functional.adaptive_avg_pool2d(tx, output_size)
         y = adaptive_avg_pool2d(x, output_size)
         np.testing.assert_allclose(y, ty.detach().numpy(), rtol=1e-5, atol=1e-6)
-        dy = image(rng, y.shape, np.float32)
+        dy = image(rng, y.shape, dtype)
         ty.backward(torch.tensor(dy))
         dx = adaptive_avg_pool2d_backward(dy, x.shape)
         np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=1e-5, atol=1e-6)
@@ -107,13 +126,12 @@ def test_threads_do_not_change_a_bit(shape):
         for n_threads in (1, 2, 3):
             set_num_threads(n_threads)
             y, indices = max_pool2d(x, 3, 2, 1, return_indices=True)
-            a, g = avg_pool2d(x, 3, 2, 1), adaptive_avg_pool2d(x, (1, 3))
-            dxs = (
-                max_pool2d_backward(y, indices, x.shape),
-                avg_pool2d_backward(a, x.shape, 3, 2, 1),
-                adaptive_avg_pool2d_backward(g, x.shape),
-            )
-            results.append(b"".join(r.tobytes() for r in (y, indices, a, g, *dxs)))
+            outputs = [y, indices, max_pool2d_backward(y, indices, x.shape)]
+            for windows in ((3, 2, 1), (3, 1, 1), (5, 5), (4, 3, 2)):
+                outputs += [mean := avg_pool2d(x, *windows), avg_pool2d_backward(mean, x.shape, *windows)]
+            for size in ((1, 3), 5):
+                outputs += [mean := adaptive_avg_pool2d(x, size), adaptive_avg_pool2d_backward(mean, x.shape)]
+            results.append(b"".join(r.tobytes() for r in outputs))
     finally:
         set_num_threads(before)
     assert results[0] == results[1] == results[2]
@@ -128,6 +146,7 @@ MANY_PLANES = [
     (16, 2, 1, 1),
     (2, 9, 3, 20),
     (1, 3, 4, 4),
+    (1, 17, 5, 34),
 ]
 
 
@@ -189,6 +208,8 @@ def test_global_average_of_many_large_numbers():
     mean = x.astype(np.float64).mean()
     assert adaptive_avg_pool2d(x, 1).item() == np.float32(mean)
     assert avg_pool2d(x, (1500, 1501)).item() == np.float32(mean)
+    halves = x.reshape(1500, -1)[:, :1500].astype(np.float64).reshape(2, 750, 2, 750).mean((1, 3))
+    np.testing.assert_array_equal(avg_pool2d(x, 750)[0, 0], halves.astype(np.float32))
 
 
 def test_an_enormous_kernel_on_padding_is_quick():

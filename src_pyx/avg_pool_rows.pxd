@@ -1,0 +1,297 @@
+"""Average pooling by rows: for images that are wide enough to fill vectors, and for windows of any kind.
+
+A window is rows times columns, and so are its sum and its divisor.  Forward, the rows of inputs that a row
+of windows reads are added first, which is vectors all along, then the columns.  Backward, the rows of windows
+that hold a row of pixels are divided and added, then what falls on each column; a row of pixels in the same
+windows as the one above is a copy of it.  Sums are held in double, but for those of windows of up to FEW_TAPS
+rows and columns.
+"""
+
+from libc.string cimport memset
+
+from cnn_core.kernel_api cimport allocate, parallel_for, real, release, task
+from pool_planes cimport pooling_planes
+from vector_sums cimport sum_of
+from windows cimport adaptive_windows, longest, sliding_windows, span, windows_of_pixels
+
+cdef enum:
+    FEW_TAPS = 16  # the error of so many additions is about that of one
+    SUMS_AT_A_TIME = 512   # numbers
+    ELEMENTS_PER_RANGE = 1 << 15  # inputs; some 10 microseconds of work
+
+cdef extern from "vectors.h" nogil:
+    void copy_row(void *to, const void *source, size_t n_bytes) noexcept
+
+ctypedef fused sum_type:
+    float
+    double
+
+cdef struct Job:
+    const void *source   # x, or dy in the backward pass
+    void *target         # y, or dx
+    Py_ssize_t h, w, oh, ow
+    const span *rows     # of windows
+    const span *columns
+    const span *holders  # the rows of windows that hold each row of pixels
+    bint few             # windows of up to FEW_TAPS rows and columns
+    # Of columns of up to FEW_TAPS at a stride of one or two (else 0), those that no side of the image cuts;
+    # and backward, pixel q * sw + i is in n_holders[i] windows, from window q + first_holder[i] on.
+    Py_ssize_t kw, sw, pw, first_whole, end_whole
+    Py_ssize_t[2] n_holders
+    Py_ssize_t[2] first_holder
+
+
+cdef inline Py_ssize_t rows_at_a_time(Py_ssize_t w) noexcept nogil:
+    return 1 + SUMS_AT_A_TIME / w
+
+
+cdef inline void _add_rows(
+    const real *restrict x, Py_ssize_t n_rows, Py_ssize_t w, sum_type *restrict sums
+) noexcept nogil:
+    """sums[i] = x[i] + x[i + w] + ..., three rows at a time after the first one to three."""
+    cdef Py_ssize_t i, row = (n_rows - 1) % 3 + 1
+    if row == 1:
+        for i in range(w):
+            sums[i] = x[i]
+    elif row == 2:
+        for i in range(w):
+            sums[i] = <sum_type> x[i] + <sum_type> x[i + w]
+    else:
+        for i in range(w):
+            sums[i] = <sum_type> x[i] + <sum_type> x[i + w] + <sum_type> x[i + 2 * w]
+    for row in range(row, n_rows, 3):
+        for i in range(row * w, row * w + w):
+            sums[i - row * w] += <sum_type> x[i] + <sum_type> x[i + w] + <sum_type> x[i + 2 * w]
+
+
+cdef inline void _add_neighbours(
+    const sum_type *restrict x, Py_ssize_t n_taps, Py_ssize_t stride, Py_ssize_t n, sum_type divisor,
+    real *restrict y,
+) noexcept nogil:
+    """y[i] = the sum of n_taps numbers from x[i * stride] on, divided."""
+    cdef Py_ssize_t i, tap
+    cdef sum_type total
+    for i in range(n):
+        total = 0
+        for tap in range(n_taps):
+            total = total + x[i * stride + tap]
+        y[i] = <real> (total / divisor)
+
+
+cdef inline void _add_columns(
+    const Job *job, const sum_type *sums, Py_ssize_t first, Py_ssize_t end, double counted, real *y
+) noexcept nogil:
+    """y[ox] = the mean of window first <= ox < end of a row, of whose rows the sums are."""
+    cdef Py_ssize_t ox, i
+    cdef span window
+    cdef sum_type total
+    for ox in range(first, end):
+        window = job.columns[ox]
+        total = 0
+        if window.end - window.first > FEW_TAPS:
+            total = <sum_type> sum_of(sums + window.first, window.end - window.first)
+        else:
+            for i in range(window.first, window.end):
+                total = total + sums[i]
+        y[ox] = <real> (total / <sum_type> (counted * window.counted))
+
+
+cdef inline void _row_of_means(const Job *job, const sum_type *sums, double counted, real *y) noexcept nogil:
+    """One row of windows, of whose rows the sums are; numbers that the compiler knows make vectors."""
+    cdef Py_ssize_t first = job.first_whole, n = job.end_whole - first
+    cdef const sum_type *start = sums + first * job.sw - job.pw
+    cdef sum_type divisor
+    _add_columns(job, sums, 0, first, counted, y)
+    if n > 0:
+        divisor = <sum_type> (counted * job.columns[first].counted)
+        if job.kw == 3 and job.sw == 2:
+            _add_neighbours(start, 3, 2, n, divisor, y + first)
+        elif job.kw == 3:
+            _add_neighbours(start, 3, 1, n, divisor, y + first)
+        elif job.sw == 2:
+            _add_neighbours(start, job.kw, 2, n, divisor, y + first)
+        else:
+            _add_neighbours(start, job.kw, 1, n, divisor, y + first)
+    _add_columns(job, sums, first + n, job.ow, counted, y)
+
+
+cdef inline void _rows_of_means(
+    const Job *job, Py_ssize_t first, Py_ssize_t last, const real *x, sum_type *sums, real *y
+) noexcept nogil:
+    """Some rows of windows: all their sums, then all their means, as a sum is slow to read where it was
+    written just before, by other vectors. A single row of inputs is its own sum."""
+    cdef Py_ssize_t row
+    cdef span rows
+    cdef const real *top
+    cdef const sum_type *of_rows
+    for row in range(first, last):
+        rows = job.rows[row % job.oh]
+        top = x + (row / job.oh * job.h + rows.first) * job.w
+        if sizeof(sum_type) > sizeof(real) or rows.end - rows.first > 1:
+            _add_rows(top, rows.end - rows.first, job.w, sums + (row - first) * job.w)
+    for row in range(first, last):
+        rows = job.rows[row % job.oh]
+        of_rows = sums + (row - first) * job.w
+        if sizeof(sum_type) == sizeof(real) and rows.end - rows.first == 1:
+            of_rows = <const sum_type *> (x + (row / job.oh * job.h + rows.first) * job.w)
+        _row_of_means(job, of_rows, rows.counted, y + row * job.ow)
+
+
+cdef inline void _means(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    """The rows of windows of all planes."""
+    cdef const real *x = <const real *> job.source
+    cdef real *y = <real *> job.target
+    cdef Py_ssize_t end
+    while first < last:
+        end = min(first + rows_at_a_time(job.w), last)
+        if job.few:
+            _rows_of_means(job, first, end, x, <real *> scratch, y)
+        else:
+            _rows_of_means(job, first, end, x, <double *> scratch, y)
+        first = end
+
+
+cdef inline void _share(
+    const real *restrict dy, const real *restrict scales, real scale, Py_ssize_t n, real *restrict shares,
+    bint add,
+) noexcept nogil:
+    """shares[i] = dy[i] * scale * scales[i], added or not."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        shares[i] = (shares[i] if add else 0) + dy[i] * (scale * scales[i])
+
+
+cdef inline void _spread_pairs(
+    const real *restrict even, Py_ssize_t n_even, const real *restrict odd, Py_ssize_t n_odd, Py_ssize_t n,
+    real *restrict dx,
+) noexcept nogil:
+    """Pixels 2i and 2i + 1 get the shares of n_even and n_odd windows, from even[i] and odd[i] on."""
+    cdef Py_ssize_t i, k
+    cdef real total
+    for i in range(n):
+        total = 0
+        for k in range(n_even):
+            total = total + even[i + k]
+        dx[2 * i] = total
+        total = 0
+        for k in range(n_odd):
+            total = total + odd[i + k]
+        dx[2 * i + 1] = total
+
+
+cdef inline void _spread(const Job *job, const real *shares, real *dx) noexcept nogil:
+    """A row of dx from the shares of a row of windows, which have FEW_TAPS zeros before and after them."""
+    cdef Py_ssize_t n_even = job.n_holders[0], n_odd = job.n_holders[1]
+    cdef const real *even = shares + job.first_holder[0]
+    cdef const real *odd = shares + job.first_holder[1]
+    cdef Py_ssize_t i, ox
+    if job.sw == 0:
+        memset(dx, 0, job.w * sizeof(real))
+        for ox in range(job.ow):
+            for i in range(job.columns[ox].first, job.columns[ox].end):
+                dx[i] += shares[ox]
+    elif job.sw == 1 and n_even == 3:
+        _add_neighbours(even, 3, 1, job.w, <real> 1, dx)
+    elif job.sw == 1:
+        _add_neighbours(even, n_even, 1, job.w, <real> 1, dx)
+    else:
+        if n_even == 1 and n_odd == 2:
+            _spread_pairs(even, 1, odd, 2, job.w / 2, dx)
+        elif n_even == 2 and n_odd == 1:
+            _spread_pairs(even, 2, odd, 1, job.w / 2, dx)
+        else:
+            _spread_pairs(even, n_even, odd, n_odd, job.w / 2, dx)
+        if job.w % 2 != 0:
+            _add_neighbours(even + job.w / 2, n_even, 1, 1, <real> 1, dx + job.w - 1)
+
+
+cdef inline void _gradients(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
+    """The rows of pixels of all planes: the sums of their windows' shares, by rows first, then by columns."""
+    cdef Py_ssize_t row, y, oy, ox
+    cdef span holders
+    cdef real scale
+    cdef const real *dy
+    cdef real *dx
+    cdef real *shares = scratch + FEW_TAPS
+    cdef real *scales = shares + job.ow + FEW_TAPS
+    memset(scratch, 0, (job.ow + 2 * FEW_TAPS) * sizeof(real))
+    for ox in range(job.ow):
+        scales[ox] = <real> (1 / job.columns[ox].counted)
+    for row in range(first, last):
+        y = row % job.h
+        dx = <real *> job.target + row * job.w
+        holders = job.holders[y]
+        if (row > first and y > 0 and holders.first == job.holders[y - 1].first
+                and holders.end == job.holders[y - 1].end):
+            copy_row(dx, dx - job.w, job.w * sizeof(real))  # the same windows hold the row above
+            continue
+        if holders.first >= holders.end:
+            memset(shares, 0, job.ow * sizeof(real))
+        for oy in range(holders.first, holders.end):
+            dy = <const real *> job.source + (row / job.h * job.oh + oy) * job.ow
+            scale = <real> (1 / job.rows[oy].counted)
+            if oy == holders.first:
+                _share(dy, scales, scale, job.ow, shares, False)
+            else:
+                _share(dy, scales, scale, job.ow, shares, True)
+        _spread(job, shares, dx)
+
+
+cdef inline void _lay_out(const pooling_planes *planes, span *rows, span *columns, Job *job) noexcept nogil:
+    """Fill the tables of windows, adaptive ones where the kernel is 0, and what follows from them."""
+    cdef Py_ssize_t o, i
+    if planes.kh == 0:
+        adaptive_windows(rows, job.oh, job.h)
+    else:
+        sliding_windows(rows, job.oh, job.h, planes.kh, planes.sh, planes.ph, planes.count_padding)
+    if planes.kw == 0:
+        adaptive_windows(columns, job.ow, job.w)
+    else:
+        sliding_windows(columns, job.ow, job.w, planes.kw, planes.sw, planes.pw, planes.count_padding)
+    if planes.divisor != 0:
+        for o in range(job.oh):
+            rows[o].counted = planes.divisor
+        for o in range(job.ow):
+            columns[o].counted = 1
+    job.few = max(longest(rows, job.oh), longest(columns, job.ow)) <= FEW_TAPS or longest(rows, job.oh) == 1
+    job.kw, job.sw, job.pw = planes.kw, planes.sw, planes.pw
+    job.first_whole = job.end_whole = 0
+    if job.kw == 0 or job.kw > FEW_TAPS or job.sw > 2:
+        job.sw = job.pw = 0
+        return
+    for o in range(job.ow):
+        if columns[o].end - columns[o].first == job.kw:
+            job.first_whole = min(job.first_whole, o) if job.end_whole > 0 else o
+            job.end_whole = o + 1
+    for i in range(job.sw):
+        job.n_holders[i] = (job.kw - 1 - (i + job.pw) % job.sw + job.sw) / job.sw
+        job.first_holder[i] = (i + job.pw) / job.sw - job.n_holders[i] + 1
+
+
+cdef inline bint average_by_rows(
+    const pooling_planes *planes, bint forward, real *out, int n_threads
+) noexcept nogil:
+    """Do the job, whatever the windows; False if memory is short."""
+    cdef Py_ssize_t h = planes.h, w = planes.w, oh = planes.oh, ow = planes.ow
+    # Forward the sums of rows, in double if need be; backward the shares of a row and their scales.
+    cdef Py_ssize_t numbers = rows_at_a_time(w) * w if forward else 2 * (ow + FEW_TAPS)
+    cdef Py_ssize_t each = (numbers * sizeof(double) + 63) / 64 * 64
+    cdef char *memory = <char *> allocate(each * n_threads + (oh + ow + h) * sizeof(span))
+    if memory is NULL:
+        return False
+    cdef span *rows = <span *> (memory + each * n_threads)
+    cdef span *columns = rows + oh
+    cdef span *holders = columns + ow
+    cdef Job job
+    job.source, job.target, job.h, job.w, job.oh, job.ow = planes.source, planes.target, h, w, oh, ow
+    job.rows, job.columns, job.holders = rows, columns, holders
+    _lay_out(planes, rows, columns, &job)
+    if forward:
+        parallel_for(<task> &_means[real], &job, planes.n_planes * oh, 1 + ELEMENTS_PER_RANGE * oh / (h * w),
+                     memory, each, n_threads)
+    else:
+        windows_of_pixels(holders, h, rows, oh)
+        parallel_for(<task> &_gradients[real], &job, planes.n_planes * h, 1 + ELEMENTS_PER_RANGE / w,
+                     memory, each, n_threads)
+    release(memory)
+    return True
