@@ -70,7 +70,7 @@ if os.name == "nt":
     MACROS += [("MS_WIN64", ""), ("__USE_MINGW_ANSI_STDIO", "0")]
 
 # These gain nothing from AVX-512, memory being what they wait for: there the AVX2 module serves.
-AVX2_SUFFICES = {"batch_norm", "channel_numbers", "cross_entropy", "dropout", "im2col"}
+AVX2_SUFFICES = {"batch_norm", "cross_entropy", "dropout", "im2col"}
 
 # Most of a module is what Cython writes to take a call's arguments. It runs once per call, so it had better
 # be small: GCC compiles a "cold" function for size. What the defs themselves say stays as fast as the loops.

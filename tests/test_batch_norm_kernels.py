@@ -212,10 +212,11 @@ def test_an_empty_batch_has_no_statistics(with_running):
 )
 def test_relu_in_the_same_pass_changes_no_bit(size):
     x, dy, weight, bias = arrays((3, 4, *size), np.float32)
-    y, gate, mean, rstd = batch_norm_relu(x, None, None, weight, bias, True, 0.1, 1e-5)
+    y, numbers = batch_norm_relu(x, None, None, weight, bias, True, 0.1, 1e-5, relu=True)
     alone = batch_norm(x, None, None, weight, bias, training=True)
     np.testing.assert_array_equal(y, np.maximum(alone, 0))
     passed = np.where(y > 0, dy, np.float32(0))
-    together = batch_norm_relu_backward(dy, x, weight, mean, rstd, gate)
-    for one, other in zip(together, batch_norm_backward(passed, x, weight, mean, rstd), strict=True):
+    together = batch_norm_relu_backward({}, dy, x, numbers, True, relu=True)
+    apart = batch_norm_relu_backward({}, passed, x, numbers, True, relu=False)
+    for one, other in zip(together, apart, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -7,14 +7,12 @@ import numpy as np
 
 from cnn_core import _checks
 from cnn_core._kernels import batch_norm as kernels
-from cnn_core._kernels import channel_numbers as around
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
+from cnn_core.functional._gradients import NOWHERE, Gradients, place_for
 
-# A channel's values are summed in blocks that threads can share: cut by the shape alone, so that sums are
-# the same for any number of threads.
-_VALUES_PER_BLOCK = 1 << 12
-_MOST_BLOCKS = 32
+# Of each channel, in double: what y is made of, and dx again. The rows of an array (5, C).
+_WEIGHT, _BIAS, _MEAN, _VAR, _RSTD = range(5)
 
 
 @overload
@@ -95,19 +93,17 @@ def batch_norm(
     Ioffe and Szegedy, "Batch Normalization" (2015), algorithms 1 and 2;
     *Deep Learning from Scratch*, section 6.3.
     """
-    y, _, mean, rstd = batch_norm_relu(
-        x,
-        running_mean,
-        running_var,
-        weight,
-        bias,
-        training,
-        momentum,
-        eps,
-        return_stats=return_stats,
-        relu=False,
+    y, numbers = batch_norm_relu(
+        x, running_mean, running_var, weight, bias, bool(training), momentum, eps, relu=False
     )
-    return (y, mean, rstd) if return_stats else y
+    if not return_stats:
+        return y
+    with np.errstate(over="ignore"):
+        mean, rstd = numbers[[_MEAN, _RSTD]].astype(y.dtype)
+    return y, mean, rstd
+
+
+# The functions with ReLU are for layers.
 
 
 def batch_norm_relu(
@@ -120,53 +116,47 @@ def batch_norm_relu(
     momentum: float,
     eps: float,
     *,
-    return_stats: bool = True,
-    relu: bool = True,
-) -> tuple[np.ndarray, np.ndarray, Any, Any]:
-    """`relu` of `batch_norm` in one pass; not public.
+    relu: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`batch_norm`, then `relu` if asked for, in one pass over memory.
 
     Returns
     -------
-    y, gate, mean, rstd
-        ``gate`` (5, C) is what `batch_norm_relu_backward` needs; mean and rstd are None unless
-        ``return_stats``.
+    y, numbers
+        ``numbers`` is what `batch_norm_relu_backward` needs of each channel.
     """
     x = _batch(x, "batch_norm: x")
-    channels = x.shape[1]
-    training = bool(training)
+    n, channels = x.shape[:2]
     means, variances = _running(running_mean, running_var, x, training)
-    gain = _gain(weight, "batch_norm: weight", x)
-    shift = None if bias is None else _checks.as_vector(bias, "batch_norm: bias", channels, x)
+    if weight is not None:
+        weight = _checks.as_vector(weight, "batch_norm: weight", channels, x)
+    if bias is not None:
+        bias = _checks.as_vector(bias, "batch_norm: bias", channels, x)
     momentum = _checks.real_number(momentum, "batch_norm: momentum")
     least, above = (-math.inf, 0.0) if training else (0.0, -math.inf)
     eps = _checks.real_number(eps, "batch_norm: eps", at_least=least, above=above)
-    values = x.shape[0] * math.prod(x.shape[2:])
+    if not x.size:
+        mean, var = (0.0, 0.0) if training or variances is None else (means, variances)  # sums of nothing
+        with np.errstate(divide="ignore"):
+            rstd = 1 / np.sqrt(var + eps)
+        return empty(x.shape, x.dtype), _numbers(channels, weight, bias, mean, var, rstd)
+    values = x.size // channels
     if training and values == 1:
         raise ValueError(
             f"batch_norm: x: expected more than 1 value per channel when training, got shape {x.shape}: "
             f"a variance needs more than one value, use a larger batch"
         )
 
-    y = empty(x.shape, x.dtype)
-    numbers, ncs = np.empty((5, channels)), (x.shape[0], channels, -1)
-    around.begin(gain, shift, means, variances, numbers, eps)
-    if training and not x.size:  # there are no statistics: mean and variance are 0, sums of nothing
-        numbers[2:4], numbers[4] = 0, eps**-0.5
-    if x.size:
-        kernels.batch_norm(
-            x.reshape(ncs), y.reshape(ncs), numbers, _parts(channels, values), eps, training, relu,
-            get_num_threads(),
-        )  # fmt: skip
-    if not (training or return_stats):
-        return y, numbers, None, None
-    mean, rstd = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
-    if not (training and x.size):
-        around.finish(numbers, mean, rstd, None, None, 0.0, 1.0)
-    else:
-        around.finish(numbers, mean, rstd, means, variances, momentum, values / (values - 1))
+    y, numbers, ncs = empty(x.shape, x.dtype), np.empty((5, channels)), (n, channels, -1)
+    given = (None, None) if training else (means, variances)
+    kernels.batch_norm(
+        x.reshape(ncs), weight, bias, *given, y.reshape(ncs), numbers, eps, relu, get_num_threads()
+    )
+    if training and means is not None and variances is not None:
+        kernels.move_running(numbers, means, variances, momentum, values / (values - 1))
         if means is not running_mean or variances is not running_var:  # copies, as the kernel needs them
             running_mean[...], running_var[...] = means, variances  # type: ignore[index]
-    return y, numbers, mean, rstd
+    return y, numbers
 
 
 def batch_norm_backward(
@@ -207,38 +197,49 @@ def batch_norm_backward(
     ----------
     Ioffe and Szegedy, "Batch Normalization" (2015), section 3.
     """
-    return batch_norm_relu_backward(dy, x, weight, mean, rstd, None, training)
+    x = _batch(x, "batch_norm_backward: x")
+    channels = x.shape[1]
+    if weight is not None:
+        weight = _checks.as_vector(weight, "batch_norm_backward: weight", channels, x)
+    mean = _checks.as_vector(mean, "batch_norm_backward: mean", channels, x)
+    rstd = _checks.as_vector(rstd, "batch_norm_backward: rstd", channels, x)
+    numbers = _numbers(channels, weight, None, mean, np.nan, rstd)  # it does not ask for the variance
+    return batch_norm_relu_backward(NOWHERE, dy, x, numbers, bool(training), relu=False)
 
 
 def batch_norm_relu_backward(
-    dy: np.ndarray,
-    x: np.ndarray,
-    weight: np.ndarray | None,
-    mean: np.ndarray,
-    rstd: np.ndarray,
-    gate: np.ndarray | None,
-    training: bool = True,
+    into: Gradients, dy: np.ndarray, x: np.ndarray, numbers: np.ndarray, training: bool, *, relu: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The gradients of `batch_norm_relu`, with the ``gate`` that it returned; not public."""
+    """The gradients of `batch_norm_relu`, with the ``numbers`` that it returned.
+
+    Those of weight and bias are written into arrays of ``into`` that fit.
+    """
     x = _batch(x, "batch_norm_backward: x")
     dy = _checks.as_real(dy, "batch_norm_backward: dy", like=x)
     _checks.same_shape(dy, "batch_norm_backward: dy", x.shape, "x")
-    channels = x.shape[1]
-    gain = _gain(weight, "batch_norm_backward: weight", x)
-    mean = _checks.as_vector(mean, "batch_norm_backward: mean", channels, x)
-    rstd = _checks.as_vector(rstd, "batch_norm_backward: rstd", channels, x)
-    dx = empty(x.shape, x.dtype)
-    dweight, dbias = np.empty(channels, x.dtype), np.empty(channels, x.dtype)
-    numbers, ncs = np.empty((5, channels)), (x.shape[0], channels, -1)
-    around.begin_backward(gain, mean, rstd, numbers)
+    n, channels = x.shape[:2]
+    dweight = place_for("weight", into, (channels,), x.dtype)
+    dbias = place_for("bias", into, (channels,), x.dtype)
+    dx, ncs = empty(x.shape, x.dtype), (n, channels, -1)
     if x.size:
-        parts = _parts(channels, x.size // channels)
         kernels.batch_norm_backward(
-            dy.reshape(ncs), x.reshape(ncs), dx.reshape(ncs), numbers, parts, bool(training), gate,
+            dy.reshape(ncs), x.reshape(ncs), numbers, dx.reshape(ncs), dweight, dbias, training, relu,
             get_num_threads(),
         )  # fmt: skip
-    around.finish_backward(numbers, dweight, dbias)
+    else:
+        dweight[...] = dbias[...] = 0
     return dx, dweight, dbias
+
+
+def _numbers(
+    channels: int, weight: np.ndarray | None, bias: np.ndarray | None, mean: Any, var: Any, rstd: Any
+) -> np.ndarray:
+    """What the kernel says of each channel, where there is nothing for it to do."""
+    numbers = np.empty((5, channels))
+    numbers[_WEIGHT] = 1 if weight is None else weight
+    numbers[_BIAS] = 0 if bias is None else bias
+    numbers[_MEAN], numbers[_VAR], numbers[_RSTD] = mean, var, rstd
+    return numbers
 
 
 def _batch(x: np.ndarray, name: str) -> np.ndarray:
@@ -246,18 +247,6 @@ def _batch(x: np.ndarray, name: str) -> np.ndarray:
     if x.ndim < 2:
         raise ValueError(f"{name}: expects 2 dimensions (N, C) or more, got shape {x.shape}")
     return x
-
-
-def _parts(channels: int, values: int) -> np.ndarray:
-    """Room for two sums of each block of each channel."""
-    return np.empty((channels, min(1 + values // _VALUES_PER_BLOCK, _MOST_BLOCKS), 2))
-
-
-def _gain(weight: np.ndarray | None, name: str, x: np.ndarray) -> np.ndarray:
-    """The checked weight, ones where there is none."""
-    if weight is None:
-        return np.ones(x.shape[1], x.dtype)
-    return _checks.as_vector(weight, name, x.shape[1], x)
 
 
 def _running(

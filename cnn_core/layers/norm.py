@@ -55,31 +55,29 @@ class _BatchNorm(Layer):
         return self.forward_relu(x, training, relu=False)
 
     def backward(self, dy: np.ndarray, *, accumulate: bool = False, need_dx: bool = True) -> np.ndarray:
-        x, mean, rstd, gate = self.recall(dy)
-        dx, dweight, dbias = batch_norm_relu_backward(dy, x, self.weight, mean, rstd, gate)
+        x, numbers, relu = self.recall(dy)
+        into = {} if accumulate else self.grads
+        dx, dweight, dbias = batch_norm_relu_backward(into, dy, x, numbers, True, relu=relu)
         self.store_grads(accumulate, weight=dweight, bias=dbias)
         return dx
 
     def forward_relu(self, x: np.ndarray, training: bool = False, *, relu: bool = True) -> np.ndarray:
         """`forward` and the ReLU after it in one pass over memory; `backward` then goes through both."""
         self.check_input(x)
-        if training and x.size // max(1, self.num_features) == 1:
+        if training and x.size == self.num_features:
             raise ValueError(
                 f"{self.label}: training needs more than one value per channel, got shape {x.shape}; use "
                 f"larger batches (Trainer.fit leaves a small last one out with drop_last=True)"
             )
-        running, learned = self.buffers.get, self.params.get
-        arrays = (x, running("running_mean"), running("running_var"), learned("weight"), learned("bias"))
-        if not training:
-            own = not self.buffers  # statistics of the batch
-            y, *_ = batch_norm_relu(*arrays, own, 0.0, self.eps, return_stats=False, relu=relu)
-            self.remember(False, y)
-            return y
-        y, gate, mean, rstd = batch_norm_relu(*arrays, True, self._new_weight(), self.eps, relu=relu)
-        if self.buffers:
-            tracked = self.buffers["num_batches_tracked"]
+        buffers, learned = self.buffers, self.params.get
+        y, numbers = batch_norm_relu(
+            x, buffers.get("running_mean"), buffers.get("running_var"), learned("weight"), learned("bias"),
+            training or not buffers, self._new_weight() if training else 0.0, self.eps, relu=relu,
+        )  # fmt: skip
+        if training and buffers:
+            tracked = buffers["num_batches_tracked"]
             tracked[()] = int(tracked) + 1  # quicker than numpy's addition of an array without dimensions
-        self.remember(True, y, x, mean, rstd, gate if relu else None)
+        self.remember(training, y, x, numbers, relu)
         return y
 
     def _new_weight(self) -> float:
