@@ -101,7 +101,8 @@ def linear_backward_into(
     outputs = weight.shape[0]
     dy = as_real(dy, "linear_backward: dy", like=x)
     same_shape(dy, "linear_backward: dy", (*x.shape[:-1], outputs), "linear's result")
-    dy = dy.reshape(rows.shape[0], outputs)
+    if dy.ndim != 2:
+        dy = dy.reshape(rows.shape[0], outputs)
     dweight = place_for("weight", into, weight.shape, x.dtype)
     dbias = place_for("bias", into, weight.shape[:1], x.dtype) if need_dbias else None
     return _backward(dy, x, weight, rows, dweight, dbias, need_dx), dweight, dbias
@@ -123,21 +124,22 @@ def _backward(
             dbias[...] = dy.sum(axis=0)
         return zeros(x.shape, x.dtype) if need_dx else None
     n_threads = get_num_threads()
-    _linear.linear_backward_weight(dy[:_ROWS], rows[:_ROWS], dweight, n_threads)
-    if len(rows) > _ROWS:
-        _add_further_rows(dy, rows, dweight, n_threads)
+    if len(rows) <= _ROWS:
+        _linear.linear_backward_weight(dy, rows, dweight, n_threads)
+    else:
+        _sum_by_parts(dy, rows, dweight, n_threads)
     if dbias is not None:
         _linear.linear_backward_bias(dy, dbias)
     return linear_backward_input(dy, x, weight) if need_dx else None
 
 
-def _add_further_rows(dy: np.ndarray, rows: np.ndarray, dweight: np.ndarray, n_threads: int) -> None:
-    """Add what the rows beyond the first ``_ROWS`` contribute, part by part, in double precision."""
-    total, part = dweight.astype(np.float64), empty(dweight.shape, dweight.dtype)
-    for start in range(_ROWS, len(rows), _ROWS):
+def _sum_by_parts(dy: np.ndarray, rows: np.ndarray, dweight: np.ndarray, n_threads: int) -> None:
+    """Fill ``dweight`` with what each ``_ROWS`` rows contribute, added up in double precision."""
+    total = np.zeros(dweight.shape)
+    for start in range(0, len(rows), _ROWS):
         end = start + _ROWS
-        _linear.linear_backward_weight(dy[start:end], rows[start:end], part, n_threads)
-        total += part
+        _linear.linear_backward_weight(dy[start:end], rows[start:end], dweight, n_threads)
+        total += dweight
     dweight[...] = total
 
 
