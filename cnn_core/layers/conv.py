@@ -149,6 +149,14 @@ class Conv2d(WindowLayer):
         return ("", axis) if self.padding == "same" else super().explain_axis(axis, input_shape)
 
     @property
+    def takes_pooling(self) -> bool:
+        """Whether its kernel can do the 2x2 max pooling after it in the same pass over memory.
+
+        At a stride, the kernel has filters side by side, not pixels.
+        """
+        return self.stride == (1, 1)
+
+    @property
     def geometry(self) -> tuple[Any, ...]:
         """The arguments of a convolution that follow weight and bias."""
         return self.stride, self.padding, self.dilation, self.groups
