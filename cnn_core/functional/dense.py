@@ -57,7 +57,8 @@ def prepared_linear(
         bias = as_vector(bias, "linear: bias", outputs, x)
     y = empty(checked_size((*x.shape[:-1], outputs), "linear: result"), x.dtype)
     if y.size and rows.size:
-        return y, (_linear.linear, (rows, weight, bias, y.reshape(-1, outputs), relu))
+        y_rows = y if y.ndim == 2 else y.reshape(-1, outputs)
+        return y, (_linear.linear, (rows, weight, bias, y_rows, relu))
     if y.size:
         y[...] = 0 if bias is None else np.maximum(bias, 0) if relu else bias
     return y, None
@@ -149,7 +150,8 @@ def linear_backward_input(dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> 
     The arguments are checked and not empty, ``dy`` (rows, outputs); of ``x`` only the shape matters.
     """
     dx = empty(x.shape, x.dtype)
-    _linear.linear_backward_input(dy, weight, dx.reshape(-1, weight.shape[1]), get_num_threads())
+    rows = dx if dx.ndim == 2 else dx.reshape(-1, weight.shape[1])
+    _linear.linear_backward_input(dy, weight, rows, get_num_threads())
     return dx
 
 
