@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,8 +29,8 @@ def empty(shape: tuple[int, ...], dtype: "npt.DTypeLike") -> np.ndarray:
     size = prod(shape)
     if size < _SMALL:
         return np.empty(shape, dtype)
-    block = runtime.Block(size * np.dtype(dtype).itemsize)
-    return np.ndarray(shape, dtype, buffer=block)  # type: ignore[arg-type]  # a buffer
+    block: Any = runtime.Block(size * np.dtype(dtype).itemsize)  # a buffer; types cannot say so before 3.12
+    return np.ndarray(shape, dtype, block)
 
 
 def zeros(shape: tuple[int, ...], dtype: "npt.DTypeLike") -> np.ndarray:

@@ -12,7 +12,6 @@ A class with q = 0 adds nothing even where its logit is minus infinity.
 Contract, guaranteed by cnn_core.functional and not checked again here:
   * x and dx are (outer, classes, inner) without an empty axis, losses (outer * inner,) in double;
   * labels are in 0 <= t < classes or equal to ignore_index; weight has one number for each class;
-  * ``scratch`` has n_threads rows of 2 * LANES * classes elements (lanes.pxd);
   * dx is None if it is not wanted.
 Every element of losses and dx is written. Nothing overflows: the maximum is subtracted first.
 """
@@ -21,7 +20,7 @@ from libc.math cimport log
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
+from cnn_core.kernel_api cimport allocate, import_kernel_api, parallel_for, real, release, task
 from lanes cimport LANES, Samples, are_rows, gather, grain, lane_maxima, n_items, scatter
 from cnn_core.vector_math cimport exp
 from vector_sums cimport largest_of, sum_of
@@ -168,9 +167,23 @@ def count_kept(const int64_t[::1] labels, int64_t classes, int64_t ignore_index)
     return -1 if outside else kept
 
 
+cdef int _run(Job *job, task by_rows, task by_lanes, size_t real_bytes, int n_threads) except -1 nogil:
+    cdef Samples *samples = &job.samples
+    cdef size_t worker_bytes = 2 * LANES * samples.classes * real_bytes
+    cdef void *scratch = allocate(n_threads * worker_bytes)
+    if scratch is NULL:
+        raise MemoryError("cross_entropy: no memory for its working buffers")
+    parallel_for(
+        by_rows if are_rows(samples) else by_lanes, job, n_items(samples), grain(samples),
+        scratch, worker_bytes, n_threads,
+    )
+    release(scratch)
+    return 0
+
+
 def of_labels(
     const real[:, :, ::1] x, const int64_t[::1] labels, const real[::1] weight,
-    double[::1] losses, real[:, :, ::1] dx, real[:, ::1] scratch,
+    double[::1] losses, real[:, :, ::1] dx,
     int64_t ignore_index, double smoothing, double scale, int n_threads,
 ):
     """Losses and, unless dx is None, scale * gradient, where the targets are class numbers."""
@@ -180,15 +193,13 @@ def of_labels(
     )
     if dx is not None:
         job.dx = &dx[0, 0, 0]
-    cdef task run = <task> &_rows[real] if are_rows(&job.samples) else <task> &_lanes[real]
     with nogil:
-        parallel_for(run, &job, n_items(&job.samples), grain(&job.samples),
-                     &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads)
+        _run(&job, <task> &_rows[real], <task> &_lanes[real], sizeof(real), n_threads)
 
 
 def of_probabilities(
     const real[:, :, ::1] x, const real[:, :, ::1] probabilities, const real[::1] weight,
-    double[::1] losses, real[:, :, ::1] dx, real[:, ::1] scratch,
+    double[::1] losses, real[:, :, ::1] dx,
     double smoothing, double scale, int n_threads,
 ):
     """Losses and, unless dx is None, scale * gradient, where the targets are probabilities shaped as x."""
@@ -198,7 +209,5 @@ def of_probabilities(
     )
     if dx is not None:
         job.dx = &dx[0, 0, 0]
-    cdef task run = <task> &_rows[real] if are_rows(&job.samples) else <task> &_lanes[real]
     with nogil:
-        parallel_for(run, &job, n_items(&job.samples), grain(&job.samples),
-                     &scratch[0, 0], scratch.shape[1] * sizeof(real), n_threads)
+        _run(&job, <task> &_rows[real], <task> &_lanes[real], sizeof(real), n_threads)

@@ -35,18 +35,21 @@ cdef inline Py_ssize_t sample_offset(const Samples *s, Py_ssize_t sample) noexce
     return (sample // s.inner) * s.classes * s.inner + sample % s.inner
 
 
-cdef inline void gather(const Samples *s, Py_ssize_t tile, const real *x, real *z) noexcept nogil:
+cdef inline Py_ssize_t samples_of(const Samples *s, Py_ssize_t tile) noexcept nogil:
+    return min(s.count - tile * LANES, <Py_ssize_t> LANES)
+
+
+cdef inline bint are_neighbours(const Samples *s, Py_ssize_t tile) noexcept nogil:
+    """Whether the samples of a tile are LANES neighbours of one outer."""
+    return samples_of(s, tile) == LANES and tile * LANES % s.inner + LANES <= s.inner
+
+
+cdef inline void gather_one_by_one(const Samples *s, Py_ssize_t tile, const real *x, real *z) noexcept nogil:
     """Copy a tile of ``x`` to ``z`` (classes, LANES)."""
-    cdef Py_ssize_t first = tile * LANES, n = min(s.count - first, <Py_ssize_t> LANES), c, j
+    cdef Py_ssize_t n = samples_of(s, tile), c, j
     cdef const real *sample
-    if n == LANES and first % s.inner + LANES <= s.inner:  # LANES neighbours of one image
-        sample = x + sample_offset(s, first)
-        for c in range(s.classes):
-            for j in range(LANES):
-                z[c * LANES + j] = sample[c * s.inner + j]
-        return
     for j in range(n):
-        sample = x + sample_offset(s, first + j)
+        sample = x + sample_offset(s, tile * LANES + j)
         for c in range(s.classes):
             z[c * LANES + j] = sample[c * s.inner]
     for j in range(n, LANES):
@@ -54,20 +57,40 @@ cdef inline void gather(const Samples *s, Py_ssize_t tile, const real *x, real *
             z[c * LANES + j] = 0
 
 
-cdef inline void scatter(const Samples *s, Py_ssize_t tile, const real *z, real *y) noexcept nogil:
-    """Copy ``z`` (classes, LANES) to a tile of ``y``."""
-    cdef Py_ssize_t first = tile * LANES, n = min(s.count - first, <Py_ssize_t> LANES), c, j
-    cdef real *sample
-    if n == LANES and first % s.inner + LANES <= s.inner:
-        sample = y + sample_offset(s, first)
-        for c in range(s.classes):
-            for j in range(LANES):
-                sample[c * s.inner + j] = z[c * LANES + j]
+cdef inline void gather(const Samples *s, Py_ssize_t tile, const real *x, real *z) noexcept nogil:
+    """The same, quick for neighbours."""
+    cdef Py_ssize_t c, j
+    cdef const real *sample
+    if not are_neighbours(s, tile):
+        gather_one_by_one(s, tile, x, z)
         return
-    for j in range(n):
-        sample = y + sample_offset(s, first + j)
+    sample = x + sample_offset(s, tile * LANES)
+    for c in range(s.classes):
+        for j in range(LANES):
+            z[c * LANES + j] = sample[c * s.inner + j]
+
+
+cdef inline void scatter_one_by_one(const Samples *s, Py_ssize_t tile, const real *z, real *y) noexcept nogil:
+    """Copy ``z`` (classes, LANES) to a tile of ``y``."""
+    cdef Py_ssize_t c, j
+    cdef real *sample
+    for j in range(samples_of(s, tile)):
+        sample = y + sample_offset(s, tile * LANES + j)
         for c in range(s.classes):
             sample[c * s.inner] = z[c * LANES + j]
+
+
+cdef inline void scatter(const Samples *s, Py_ssize_t tile, const real *z, real *y) noexcept nogil:
+    """The same, quick for neighbours."""
+    cdef Py_ssize_t c, j
+    cdef real *sample
+    if not are_neighbours(s, tile):
+        scatter_one_by_one(s, tile, z, y)
+        return
+    sample = y + sample_offset(s, tile * LANES)
+    for c in range(s.classes):
+        for j in range(LANES):
+            sample[c * s.inner + j] = z[c * LANES + j]
 
 
 cdef inline void lane_maxima(const real *z, Py_ssize_t classes, real *m) noexcept nogil:

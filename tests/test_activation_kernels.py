@@ -120,6 +120,26 @@ def test_a_sample_does_not_depend_on_its_batch(dtype, f, classes):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("classes", [1, 5, 40])
+def test_a_pixel_does_not_depend_on_its_neighbours(dtype, classes):
+    """Nor on how many there are: in the middle of a strip, at its end, or copied with others."""
+    x, dy = np.random.default_rng(1).normal(size=(2, 1, classes, 70)).astype(dtype)
+    for f, f_backward in ((softmax, softmax_backward), (log_softmax, log_softmax_backward)):
+        y = f(x, 1)
+        dx = f_backward(dy, y, 1)
+        for n in range(2, 70):
+            np.testing.assert_array_equal(f(x[:, :, :n], 1), y[:, :, :n])
+            np.testing.assert_array_equal(f_backward(dy[:, :, :n], y[:, :, :n], 1), dx[:, :, :n])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_log_softmax_of_equal_scores_is_the_logarithm_of_their_number(dtype):
+    for n in (*range(1, 40), 1000, 4095, 4096, 4097):
+        y = log_softmax(np.full((1, n, 17), 7, dtype), 1)
+        assert ulps(y, -np.log(np.longdouble(n))) <= 2, n
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_threads_do_not_matter(dtype, threads):
     rng = np.random.default_rng(2)
     x, dy = (rng.normal(size=(67, 10, 31, 9)).astype(dtype) for _ in range(2))
@@ -133,6 +153,7 @@ def test_threads_do_not_matter(dtype, threads):
             tanh_backward(dy, y[3]),
             softmax_backward(dy, y[4], 1),
             log_softmax_backward(dy, y[5], 1),
+            softmax_backward(dy, y[6]),
         ]
         return b"".join(a.tobytes() for a in y + dx)
 
@@ -146,7 +167,19 @@ def test_threads_do_not_matter(dtype, threads):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("shape", "dim"),
-    [((5,), 0), ((7, 3), 0), ((2, 5, 4, 9), 1), ((2, 5, 4, 9), -1), ((0, 3), 1), ((3, 0), 1)],
+    [
+        ((5,), 0),
+        ((7, 3), 0),
+        ((2, 5, 4, 9), 1),
+        ((2, 5, 4, 9), -1),
+        ((0, 3), 1),
+        ((3, 0), 1),
+        ((3, 40, 17), 1),
+        ((2, 70, 3), 1),
+        ((2, 3, 50, 50), 1),
+        ((1, 33, 2100), 1),
+        ((2, 5000, 20), 1),
+    ],
 )
 def test_softmax_equals_torch(dtype, shape, dim):
     torch = pytest.importorskip("torch")

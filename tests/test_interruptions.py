@@ -70,6 +70,36 @@ def test_ctrl_c_again_and_again(n_threads, tmp_path):
     run(tmp_path, LONG + INTERRUPTED + body)
 
 
+@either
+def test_running_statistics_are_those_of_whole_batches(n_threads, tmp_path):
+    """They are the one thing that a layer's forward pass writes in place."""
+    body = f"""
+from cnn_core.layers import BatchNorm2d
+
+cnn_core.set_num_threads({n_threads})
+
+def after_each(layer, x, n):
+    for _ in range(n):
+        yield layer.running_mean.tolist()
+        layer.forward(x, training=True)
+
+x = np.empty((64, 2, 400, 300), np.float32)
+x[..., ::2], x[..., 1::2] = 3, 5
+of_whole_batches = list(after_each(BatchNorm2d(2), x[:2, :, :1, :2].copy(), 1000))
+layer = BatchNorm2d(2)
+for _ in range(5):
+    try:
+        soon()
+        for _ in after_each(layer, x, 10**6):
+            pass
+    except KeyboardInterrupt:
+        assert layer.running_mean.tolist() in of_whole_batches
+    else:
+        raise AssertionError("not interrupted")
+"""
+    run(tmp_path, LONG + body)
+
+
 @needs_fork
 @either
 def test_ctrl_c_in_a_forked_child(n_threads, tmp_path):

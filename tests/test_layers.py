@@ -1,5 +1,6 @@
 """Every layer: one row in CASES, and the whole contract of a layer for each row."""
 
+import contextlib
 import copy
 import inspect
 import pickle
@@ -254,6 +255,90 @@ def test_a_linear_layer_whose_gradients_were_exchanged():
     linear.grads["weight"] = np.zeros((2, 3), np.float32)
     with pytest.raises(ValueError, match="shape"):
         linear.backward(dy)
+
+
+WITH_ARRAYS = {
+    name: [
+        (kind, key)
+        for kind in ("params", "grads", "buffers")
+        for key, array in getattr(CASES[name][0](np.float32), kind).items()
+        if array.ndim
+    ]
+    for name in ("Conv2d", "Linear", "BatchNorm1d", "BatchNorm2d")
+}
+exchanged = pytest.mark.parametrize(
+    ("name", "kind", "key"), [(name, *place) for name, places in WITH_ARRAYS.items() for place in places]
+)
+
+
+def results_with(name, kind, key, other, *, late):
+    """What a layer computes whose array was exchanged for another: before it runs, or after it has run."""
+    layer, x = make(name, np.float32)
+    arrays = getattr(layer, kind)
+    if not late:
+        arrays[key] = other(arrays[key])
+    y = layer.forward(x, training=True)
+    dy = np.ones_like(y)
+    layer.backward(dy)
+    if late:
+        arrays[key] = other(arrays[key])
+    return [y, layer.backward(dy), layer.forward(x), *(g.copy() for g in layer.grads.values())]
+
+
+def strided(array):
+    doubled = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    doubled[..., ::2] = array
+    return doubled[..., ::2]
+
+
+def read_only(array):
+    other = array.copy()
+    other.flags.writeable = False
+    return other
+
+
+@exchanged
+@pytest.mark.parametrize("late", [False, True])
+def test_arrays_may_be_exchanged_for_others_with_the_same_numbers(name, kind, key, late):
+    expected = results_with(name, kind, key, np.copy, late=late)
+    for other in (strided, lambda array: array.copy().view(np.memmap), read_only):
+        if other is read_only and kind == "grads":
+            continue
+        if other is read_only and kind == "buffers":
+            if not late:
+                with pytest.raises(ValueError, match="writable"):
+                    results_with(name, kind, key, other, late=late)
+            continue
+        for got, wanted in zip(results_with(name, kind, key, other, late=late), expected, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@exchanged
+@pytest.mark.parametrize("late", [False, True])
+def test_arrays_that_do_not_fit_are_refused_and_not_read_beyond_their_end(name, kind, key, late):
+    """By whoever looks first. A weight of other filters is a weight, and what is converted may be a copy."""
+    others = [
+        lambda array: np.ones(0, array.dtype),
+        lambda array: np.ones((), array.dtype),
+        lambda array: array[:-1].copy(),
+        lambda array: array[None],
+        lambda array: np.concatenate([array, array]),
+        lambda array: array.astype(np.float64),
+        lambda array: array.astype(np.int32),
+        lambda array: array.tolist(),
+    ]
+    for other in others:
+        with contextlib.suppress(TypeError, ValueError, AttributeError):
+            results_with(name, kind, key, other, late=late)
+
+
+@pytest.mark.parametrize("name", WITH_ARRAYS)
+def test_an_input_that_was_resized_before_backward_is_refused(name):
+    layer, x = make(name, np.float32)
+    dy = np.ones_like(layer.forward(x, training=True))
+    x.resize((1, *x.shape[1:]), refcheck=False)
+    with pytest.raises(ValueError, match="shape"):
+        layer.backward(dy)
 
 
 def test_large_parameters_begin_at_a_cache_line_in_copies_too():

@@ -160,6 +160,18 @@ def test_the_cache_forgets_the_oldest_blocks_first(empty_cache):
     assert last.size == block + 9 * 2**21
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere the system does not say where huge blocks begin"
+)
+@pytest.mark.parametrize("size", [1 << 20, 3_000_000, 1 << 24])
+def test_huge_arrays_begin_far_from_where_numpys_do_in_a_page(size):
+    """A load waits for a store to the same place of another page: see allocator.h."""
+    place = _memory.empty((size,), np.float32).ctypes.data % 4096
+    numpys = 16
+    assert 512 < (place - numpys) % 4096 < 4096 - 512
+    assert place % 64 == 0
+
+
 def test_arrays_that_cannot_be():
     with pytest.raises(MemoryError, match="bytes"):
         _memory.empty((2**60,), np.uint8)

@@ -7,7 +7,6 @@ def of_labels(
     weight: np.ndarray,  # const real[::1], (classes,)
     losses: np.ndarray,  # double[::1], (outer * inner,)
     dx: np.ndarray | None,  # real[:, :, ::1]
-    scratch: np.ndarray,  # real[:, ::1]
     ignore_index: int,
     smoothing: float,
     scale: float,
@@ -19,7 +18,6 @@ def of_probabilities(
     weight: np.ndarray,  # const real[::1], (classes,)
     losses: np.ndarray,  # double[::1], (outer * inner,)
     dx: np.ndarray | None,  # real[:, :, ::1]
-    scratch: np.ndarray,  # real[:, ::1]
     smoothing: float,
     scale: float,
     n_threads: int,

@@ -146,10 +146,9 @@ def layer_backward_cost(
 def _cost_together(layer: Together, x_shape: Shape, itemsize: int, cost_of: Callable[..., Cost]) -> Cost:
     """The cost of layers that run as one: ReLU comes for nothing, what lies between them is not moved."""
     total = Cost(0, 0)
-    for part in layer.layers:
-        if isinstance(part, L.ReLU):
-            continue
-        if total.flops:
+    parts = [part for part in layer.layers if not isinstance(part, L.ReLU)]
+    for i, part in enumerate(parts):
+        if i > 0:
             total += Cost(0, -2 * math.prod(x_shape) * itemsize)
         y_shape = part.output_shape(x_shape)
         total += cost_of(part, x_shape, y_shape, itemsize)

@@ -21,6 +21,7 @@ class Geometry(NamedTuple):
     dilation: tuple[int, int]
     groups: int
     out: tuple[int, int]
+    numbers: tuple[int, int, int, int, int, int, int]  # stride to groups, as kernels take them
     by_winograd: bool
 
 
@@ -90,7 +91,8 @@ def _geometry(
         out_size(size[0] + extra[0], kernel[0], stride[0], padding[0], dilation[0], name=f"{name}: height"),
         out_size(size[1] + extra[1], kernel[1], stride[1], padding[1], dilation[1], name=f"{name}: width"),
     )
-    g = Geometry(kernel, stride, padding, extra, dilation, groups, out, False)
+    numbers = *stride, *padding, *dilation, groups
+    g = Geometry(kernel, stride, padding, extra, dilation, groups, out, numbers, False)
     return g._replace(by_winograd=winograd_pays(weight, dtype, g))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from cnn_core.functional._calls import Call
 def _map(kernel: Callable[..., None], x: np.ndarray, *numbers: float) -> np.ndarray:
     y = empty(x.shape, x.dtype)
     if x.size:
-        kernel(x.reshape(-1), y.reshape(-1), *numbers, get_num_threads())
+        kernel(x.ravel(), y.ravel(), *numbers, get_num_threads())
     return y
 
 
@@ -33,7 +34,7 @@ def _map_backward(
     same_shape(dy, f"{name}: dy", other.shape, other_name)
     dx = empty(other.shape, other.dtype)
     if other.size:
-        kernel(dy.reshape(-1), other.reshape(-1), dx.reshape(-1), *numbers, get_num_threads())
+        kernel(dy.ravel(), other.ravel(), dx.ravel(), *numbers, get_num_threads())
     return dx
 
 
@@ -75,7 +76,7 @@ def add(a: np.ndarray, b: np.ndarray, relu: bool = False) -> np.ndarray:
 def prepared_add(a: np.ndarray, b: np.ndarray, relu: bool) -> tuple[np.ndarray, Call]:
     """The array for the result of `add`, and what fills it; nothing is checked."""
     y = empty(a.shape, a.dtype)
-    return y, (activation.add, (a.reshape(-1), b.reshape(-1), y.reshape(-1), relu))
+    return y, (activation.add, (a.ravel(), b.ravel(), y.ravel(), relu))
 
 
 def leaky_relu(x: np.ndarray, negative_slope: float = 0.01) -> np.ndarray:
@@ -146,25 +147,29 @@ def tanh_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _map_backward(activation.tanh_backward, dy, y, "tanh_backward", "y")
 
 
-def _around(x: np.ndarray, dim: int, name: str) -> tuple[int, int, int]:
+def _around(shape: tuple[int, ...], dim: int, name: str) -> tuple[int, int, int]:
     """The shape as (axes before, axis ``dim``, axes after)."""
-    axis = integer(dim, f"{name}: dim", at_least=-(2**62))
-    if not -x.ndim <= axis < x.ndim:
+    if type(dim) is not int:
+        dim = integer(dim, f"{name}: dim", at_least=-(2**62))
+    return _split(shape, dim, name)
+
+
+@lru_cache  # a network asks for the same few again and again
+def _split(shape: tuple[int, ...], dim: int, name: str) -> tuple[int, int, int]:
+    if not -len(shape) <= dim < len(shape):
         raise ValueError(
-            f"{name}: dim {axis} is not an axis of shape {x.shape}: expects {-x.ndim} to {x.ndim - 1}"
+            f"{name}: dim {dim} is not an axis of shape {shape}: expects {-len(shape)} to {len(shape) - 1}"
         )
-    axis %= x.ndim
-    return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+    dim %= len(shape)
+    return math.prod(shape[:dim]), shape[dim], math.prod(shape[dim + 1 :])
 
 
 def _softmax(x: np.ndarray, dim: int, is_log: bool, name: str) -> np.ndarray:
     x = as_real(x, f"{name}: x")
-    view = _around(x, dim, name)
+    view = _around(x.shape, dim, name)
     y = empty(x.shape, x.dtype)
     if x.size:
-        n_threads = get_num_threads()
-        scratch = empty((n_threads, 2 * softmax_kernel.LANE_COUNT * view[1]), x.dtype)
-        softmax_kernel.softmax(x.reshape(view), y.reshape(view), scratch, is_log, n_threads)
+        softmax_kernel.softmax(x.reshape(view), y.reshape(view), is_log, get_num_threads())
     return y
 
 
@@ -172,13 +177,11 @@ def _softmax_backward(dy: np.ndarray, y: np.ndarray, dim: int, is_log: bool, nam
     y = as_real(y, f"{name}: y")
     dy = as_real(dy, f"{name}: dy", like=y)
     same_shape(dy, f"{name}: dy", y.shape, "y")
-    view = _around(y, dim, name)
+    view = _around(y.shape, dim, name)
     dx = empty(y.shape, y.dtype)
     if y.size:
-        n_threads = get_num_threads()
-        scratch = empty((n_threads, 2 * softmax_kernel.LANE_COUNT * view[1]), y.dtype)
         softmax_kernel.softmax_backward(
-            dy.reshape(view), y.reshape(view), dx.reshape(view), scratch, is_log, n_threads
+            dy.reshape(view), y.reshape(view), dx.reshape(view), is_log, get_num_threads()
         )
     return dx
 

@@ -9,7 +9,6 @@ import numpy as np
 from cnn_core._checks import as_real, as_vector, integer, labels, one_of, real_number, same_shape
 from cnn_core._kernels import cross_entropy as kernel
 from cnn_core._kernels import loss as elementwise
-from cnn_core._kernels import softmax as softmax_kernel
 from cnn_core._memory import empty
 from cnn_core._threads import get_num_threads
 from cnn_core.functional._reduction import REDUCTIONS, over
@@ -62,25 +61,14 @@ def loss_and_gradient(
     losses = np.empty(n, np.float64)
     dx = empty(x.shape, x.dtype) if need_dx else None
     if n:
-        n_threads = get_num_threads()
-        scratch = empty((n_threads, 2 * softmax_kernel.LANE_COUNT * classes), x.dtype)
         out = None if dx is None else dx.reshape(view)
         if of_labels:
             kernel.of_labels(
-                x.reshape(view),
-                t.reshape(-1),
-                w,
-                losses,
-                out,
-                scratch,
-                ignore_index,
-                smoothing,
-                scale,
-                n_threads,
+                x.reshape(view), t.ravel(), w, losses, out, ignore_index, smoothing, scale, get_num_threads()
             )
         else:
             kernel.of_probabilities(
-                x.reshape(view), t.reshape(view), w, losses, out, scratch, smoothing, scale, n_threads
+                x.reshape(view), t.reshape(view), w, losses, out, smoothing, scale, get_num_threads()
             )
     if reduction == "none":
         if dx is not None and np.ndim(dloss):
@@ -97,11 +85,11 @@ def _checked_labels(
 ) -> tuple[np.ndarray, int]:
     """Labels as the kernel takes them, and how many are not ignored; see `labels`."""
     if target.dtype == _LABEL and target.shape == samples and target.flags.carray:
-        n_kept = kernel.count_kept(target.reshape(-1), classes, ignore_index)
+        n_kept = kernel.count_kept(target.ravel(), classes, ignore_index)
         if n_kept >= 0:
             return target, n_kept
     target = labels(target, name, samples, classes, ignore_index)
-    return target, kernel.count_kept(target.reshape(-1), classes, ignore_index)
+    return target, kernel.count_kept(target.ravel(), classes, ignore_index)
 
 
 _LABEL = np.dtype(np.int64)

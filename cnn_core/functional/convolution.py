@@ -229,7 +229,9 @@ def conv2d_backward_relu(
     The gradients of weight and bias are written into those arrays of ``into`` that fit.
     """
     dy = as_real(dy, "conv2d_backward: dy", ndim=4, like=x)
-    same_shape(dy, "conv2d_backward: dy", (x.shape[0], weight.shape[0], *g.out), "conv2d's result")
+    result = x.shape[0], weight.shape[0], *g.out
+    if dy.shape != result:
+        same_shape(dy, "conv2d_backward: dy", result, "conv2d's result")
     if dy.size == 0 or x.size == 0:
         dx = zeros(x.shape, x.dtype) if need_dx else None
         return dx, zeros(weight.shape, x.dtype), dy.sum(axis=(0, 2, 3)) if need_dbias else None
@@ -279,9 +281,7 @@ def _gradients(
     if g.by_winograd:
         _winograd_weight.winograd_backward_weight(dy, indices, padded, dweight, dbias, *g.padding, n_threads)
     else:
-        _backward_weight.conv2d_backward_weight(
-            dy, indices, padded, dweight, dbias, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
-        )
+        _backward_weight.conv2d_backward_weight(dy, indices, padded, dweight, dbias, *g.numbers, n_threads)
     dx = _input_gradient(dy, indices, x, weight, g, relu) if need_dx else None
     return dx, dweight, dbias
 
@@ -307,20 +307,20 @@ def _input_gradient(
     dy: np.ndarray, indices: np.ndarray | None, x: np.ndarray, weight: np.ndarray, g: Geometry, relu: bool
 ) -> np.ndarray:
     """dx, for arguments that are checked and not empty; ``indices`` only by Winograd's algorithm."""
-    n, c, h, w = x.shape
+    n, c, h, w = shape = x.shape
     n_threads = get_num_threads()
-    dx = empty((n, c, h + g.extra[0], w + g.extra[1]), x.dtype)
+    if g.extra != (0, 0):
+        shape = n, c, h + g.extra[0], w + g.extra[1]
+    dx = empty(shape, x.dtype)
     if g.by_winograd:  # the convolution of dy with the filters turned round
         packed = _packed(weight, g, turned=True)
         pads = 2 - g.padding[0], 2 - g.padding[1]
-        gate = x if relu and dx.shape == x.shape else None
+        gate = x if relu and shape == x.shape else None
         _winograd.winograd(dy, indices, packed, None, gate, dx, None, *pads, False, False, n_threads)
         relu = relu and gate is None
     else:
-        _backward_input.conv2d_backward_input(
-            dy, weight, dx, *g.stride, *g.padding, *g.dilation, g.groups, n_threads
-        )
-    if g.extra != (0, 0):
+        _backward_input.conv2d_backward_input(dy, weight, dx, *g.numbers, n_threads)
+    if shape != x.shape:
         dx = np.ascontiguousarray(dx[:, :, :h, :w])
     return relu_backward(dx, x) if relu else dx
 
@@ -362,5 +362,5 @@ def _call(
     if g.by_winograd:
         return _winograd.winograd, (x, None, packed, bias, None, y, indices, *g.padding, relu, pool)
     return _conv2d.conv2d, (
-        x, packed, bias, y, indices, *g.kernel, *g.stride, *g.padding, *g.dilation, g.groups, relu, pool
+        x, packed, bias, y, indices, *g.kernel, *g.numbers, relu, pool
     )  # fmt: skip

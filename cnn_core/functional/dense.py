@@ -57,7 +57,8 @@ def prepared_linear(
         bias = as_vector(bias, "linear: bias", outputs, x)
     y = empty(checked_size((*x.shape[:-1], outputs), "linear: result"), x.dtype)
     if y.size and rows.size:
-        return y, (_linear.linear, (rows, weight, bias, y.reshape(-1, outputs), relu))
+        y_rows = y if y.ndim == 2 else y.reshape(-1, outputs)
+        return y, (_linear.linear, (rows, weight, bias, y_rows, relu))
     if y.size:
         y[...] = 0 if bias is None else np.maximum(bias, 0) if relu else bias
     return y, None
@@ -101,7 +102,8 @@ def linear_backward_into(
     outputs = weight.shape[0]
     dy = as_real(dy, "linear_backward: dy", like=x)
     same_shape(dy, "linear_backward: dy", (*x.shape[:-1], outputs), "linear's result")
-    dy = dy.reshape(rows.shape[0], outputs)
+    if dy.ndim != 2:
+        dy = dy.reshape(rows.shape[0], outputs)
     dweight = place_for("weight", into, weight.shape, x.dtype)
     dbias = place_for("bias", into, weight.shape[:1], x.dtype) if need_dbias else None
     return _backward(dy, x, weight, rows, dweight, dbias, need_dx), dweight, dbias
@@ -123,21 +125,22 @@ def _backward(
             dbias[...] = dy.sum(axis=0)
         return zeros(x.shape, x.dtype) if need_dx else None
     n_threads = get_num_threads()
-    _linear.linear_backward_weight(dy[:_ROWS], rows[:_ROWS], dweight, n_threads)
-    if len(rows) > _ROWS:
-        _add_further_rows(dy, rows, dweight, n_threads)
+    if len(rows) <= _ROWS:
+        _linear.linear_backward_weight(dy, rows, dweight, n_threads)
+    else:
+        _sum_by_parts(dy, rows, dweight, n_threads)
     if dbias is not None:
         _linear.linear_backward_bias(dy, dbias)
     return linear_backward_input(dy, x, weight) if need_dx else None
 
 
-def _add_further_rows(dy: np.ndarray, rows: np.ndarray, dweight: np.ndarray, n_threads: int) -> None:
-    """Add what the rows beyond the first ``_ROWS`` contribute, part by part, in double precision."""
-    total, part = dweight.astype(np.float64), empty(dweight.shape, dweight.dtype)
-    for start in range(_ROWS, len(rows), _ROWS):
+def _sum_by_parts(dy: np.ndarray, rows: np.ndarray, dweight: np.ndarray, n_threads: int) -> None:
+    """Fill ``dweight`` with what each ``_ROWS`` rows contribute, added up in double precision."""
+    total = np.zeros(dweight.shape)
+    for start in range(0, len(rows), _ROWS):
         end = start + _ROWS
-        _linear.linear_backward_weight(dy[start:end], rows[start:end], part, n_threads)
-        total += part
+        _linear.linear_backward_weight(dy[start:end], rows[start:end], dweight, n_threads)
+        total += dweight
     dweight[...] = total
 
 
@@ -147,7 +150,8 @@ def linear_backward_input(dy: np.ndarray, x: np.ndarray, weight: np.ndarray) -> 
     The arguments are checked and not empty, ``dy`` (rows, outputs); of ``x`` only the shape matters.
     """
     dx = empty(x.shape, x.dtype)
-    _linear.linear_backward_input(dy, weight, dx.reshape(-1, weight.shape[1]), get_num_threads())
+    rows = dx if dx.ndim == 2 else dx.reshape(-1, weight.shape[1])
+    _linear.linear_backward_input(dy, weight, rows, get_num_threads())
     return dx
 
 

@@ -46,7 +46,7 @@ def _outputs(x: np.ndarray, reduction: str) -> tuple[np.ndarray | None, np.ndarr
 
 
 def _flat(x: np.ndarray | None) -> np.ndarray | None:
-    return None if x is None else x.reshape(-1)
+    return None if x is None else x.ravel()
 
 
 def mse_loss(x: np.ndarray, target: np.ndarray, reduction: str = "mean") -> Any:
@@ -78,8 +78,8 @@ def mse_loss_and_gradient(
     dx = empty(x.shape, x.dtype) if need_dx else None
     if x.size:
         elementwise.mse(
-            x.reshape(-1),
-            target.reshape(-1),
+            x.ravel(),
+            target.ravel(),
             _flat(losses),
             _flat(dx),
             sums,
@@ -100,7 +100,7 @@ def mse_loss_backward(x: np.ndarray, target: np.ndarray, reduction: str = "mean"
     dx = empty(x.shape, x.dtype)
     if x.size:
         elementwise.mse_backward(
-            x.reshape(-1), target.reshape(-1), dx.reshape(-1), _scale(x, reduction), get_num_threads()
+            x.ravel(), target.ravel(), dx.ravel(), _scale(x, reduction), get_num_threads()
         )
     return dx
 
@@ -111,7 +111,7 @@ def _weights(value: np.ndarray | None, name: str, x: np.ndarray) -> np.ndarray |
         return None
     value = as_real(value, name, like=x)
     try:
-        return np.ascontiguousarray(np.broadcast_to(value, x.shape)).reshape(-1)
+        return np.ascontiguousarray(np.broadcast_to(value, x.shape)).ravel()
     except ValueError:
         raise ValueError(f"{name}: shape {value.shape} does not broadcast to {x.shape} of x") from None
 
@@ -168,7 +168,7 @@ def bce_and_gradient(
     dx = empty(x.shape, x.dtype) if need_dx else None
     if x.size:
         elementwise.bce_with_logits(
-            x.reshape(-1), target.reshape(-1), w, pos, _flat(losses), _flat(dx), sums, _scale(x, reduction),
+            x.ravel(), target.ravel(), w, pos, _flat(losses), _flat(dx), sums, _scale(x, reduction),
             get_num_threads(),
         )  # fmt: skip
     return _reduced(losses, sums, x.size, reduction), dx
@@ -192,6 +192,6 @@ def bce_with_logits_backward(
     dx = empty(x.shape, x.dtype)
     if x.size:
         elementwise.bce_with_logits_backward(
-            x.reshape(-1), target.reshape(-1), w, pos, dx.reshape(-1), _scale(x, reduction), get_num_threads()
+            x.ravel(), target.ravel(), w, pos, dx.ravel(), _scale(x, reduction), get_num_threads()
         )
     return dx

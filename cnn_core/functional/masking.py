@@ -88,10 +88,10 @@ def dropout(
     np.random.default_rng(rng).random(dtype=np.float32, out=uniform)
     if x.size:
         kernel.dropout(
-            x.reshape(-1),
+            x.ravel(),
             uniform,
-            y.reshape(-1),
-            mask.reshape(-1).view(np.uint8),
+            y.ravel(),
+            mask.ravel().view(np.uint8),
             p,
             _scale(p),
             get_num_threads(),
@@ -122,8 +122,8 @@ def dropout_backward(dy: np.ndarray, mask: np.ndarray, p: float) -> np.ndarray:
     same_shape(mask, "dropout_backward: mask", dy.shape, "dy")
     dx = empty(dy.shape, dy.dtype)
     if dy.size:
-        flat = np.ascontiguousarray(mask).reshape(-1).view(np.uint8)
-        kernel.apply_mask(dy.reshape(-1), flat, dx.reshape(-1), _scale(p), get_num_threads())
+        flat = np.ascontiguousarray(mask).ravel().view(np.uint8)
+        kernel.apply_mask(dy.ravel(), flat, dx.ravel(), _scale(p), get_num_threads())
     return dx
 
 

@@ -116,6 +116,8 @@ class Layer:
 
     def check_input(self, x: np.ndarray) -> None:
         """Raise TypeError or ValueError unless ``forward`` can take ``x``."""
+        if type(x) is np.ndarray and x.dtype is self.dtype and x.shape == self._checked_shape:
+            return  # as the last one
         if not isinstance(x, np.ndarray):
             hint = _hints.for_type(x, self.dtype)
             raise TypeError(f"{self.label}: expects a numpy array, got {type(x).__name__}{hint}")
@@ -133,7 +135,7 @@ class Layer:
 
     def remember(self, training: bool, y: np.ndarray, *values: Any) -> None:
         """Keep ``values`` for the backward pass of the output ``y``; when not training, forget all."""
-        self.remember_shape(training, y.shape, y.dtype, *values)
+        self._saved = (y.shape, y.dtype, values) if training else None
 
     def remember_shape(self, training: bool, shape: Shape, dtype: np.dtype, *values: Any) -> None:
         """The same for an output of this shape and dtype, which need not exist."""
@@ -141,6 +143,9 @@ class Layer:
 
     def recall(self, dy: np.ndarray) -> tuple[Any, ...]:
         """Return the remembered values, once ``dy`` is known to match the remembered output."""
+        saved = self._saved
+        if type(dy) is np.ndarray and saved is not None and dy.shape == saved[0] and dy.dtype == saved[1]:
+            return saved[2]
         if isinstance(dy, np.ndarray):
             return self.recall_shape(dy.shape, dy.dtype)
         return self.recall_shape((), type(dy).__name__)
@@ -163,9 +168,10 @@ class Layer:
 
     def store_grads(self, accumulate: bool, **gradients: np.ndarray | None) -> None:
         """Write or add ``gradients`` into :attr:`grads`, except those of parameters that the layer lacks."""
+        grads = self.grads
         for name, gradient in gradients.items():
-            own = self.grads.get(name)
-            if own is None or gradient is None or gradient is own:  # a function may have written it there
+            own = grads.get(name)
+            if own is gradient or own is None or gradient is None:  # a function may have written it there
                 continue
             if accumulate:
                 own += gradient

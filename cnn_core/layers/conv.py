@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cnn_core import init as initial
-from cnn_core._checks import Pair, as_nchw, integer, one_of, pair
+from cnn_core._checks import Pair, integer, one_of, pair
 from cnn_core.functional._convolution import Geometry, arguments
 from cnn_core.functional.convolution import conv2d_backward_relu, conv2d_relu
 from cnn_core.layers import _hints
@@ -101,7 +101,7 @@ class Conv2d(WindowLayer):
         """`forward` and the ReLU after it in one pass over memory; `backward` is that of the convolution."""
         self.check_input(x)
         x, weight, g = self.fitted(x)
-        y = conv2d_relu(x, weight, g, bias=self.bias, relu=relu)
+        y = conv2d_relu(x, weight, g, bias=self.params.get("bias"), relu=relu)
         self.remember(training, y, x)
         return y
 
@@ -112,7 +112,7 @@ class Conv2d(WindowLayer):
         """`backward` and that of the ReLU that gave the input, in one pass over memory."""
         (x,) = self.recall(dy)
         dx, dw, db = conv2d_backward_relu(
-            dy, *self.fitted(x), need_dx=need_dx, need_dbias=self.bias is not None, relu=relu,
+            dy, *self.fitted(x), need_dx=need_dx, need_dbias="bias" in self.params, relu=relu,
             into={} if accumulate else self.grads,
         )  # fmt: skip
         self.store_grads(accumulate, weight=dw, bias=db)
@@ -120,12 +120,13 @@ class Conv2d(WindowLayer):
 
     def fitted(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, Geometry]:
         """``x`` and the weight as kernels take them, and the geometry, kept for images like the last ones."""
-        weight = self.weight
-        what = x.shape, x.dtype, weight.shape, weight.dtype, *self.geometry
+        weight = self.params["weight"]
+        options = self.stride, self.padding, self.dilation, self.groups
+        what = x.shape, x.dtype, weight.shape, weight.dtype, options
         fit = self._fit  # looked at once: another thread may predict images of another shape meanwhile
-        if fit is not None and fit[0] == what and weight.flags.carray:
-            return as_nchw(x, "conv2d: x"), weight, fit[1]
-        x, weight, g = arguments("conv2d", x, weight, *self.geometry)
+        if fit is not None and fit[0] == what and weight.flags.carray and x.flags.carray:
+            return x, weight, fit[1]
+        x, weight, g = arguments("conv2d", x, weight, *options)
         self._fit = what, g
         return x, weight, g
 
@@ -146,6 +147,14 @@ class Conv2d(WindowLayer):
         if axis == 1:
             return f": {self.label} gave {self.out_channels} channels", None
         return ("", axis) if self.padding == "same" else super().explain_axis(axis, input_shape)
+
+    @property
+    def takes_pooling(self) -> bool:
+        """Whether its kernel can do the 2x2 max pooling after it in the same pass over memory.
+
+        At a stride, the kernel has filters side by side, not pixels.
+        """
+        return self.stride == (1, 1)
 
     @property
     def geometry(self) -> tuple[Any, ...]:

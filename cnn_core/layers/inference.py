@@ -90,7 +90,7 @@ def _fused(layers: list[Layer]) -> list[Layer]:
         group = [first]
         if predicts_as(first, Conv2d):
             wanted: list[Callable[[Layer], bool]] = [lambda layer: predicts_as(layer, ReLU)]
-            if first.stride == (1, 1):  # at a stride, the kernel has filters side by side, not pixels
+            if first.takes_pooling:
                 wanted.append(_halves)
         elif predicts_as(first, Linear):
             wanted = [lambda layer: predicts_as(layer, ReLU)]

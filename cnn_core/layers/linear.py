@@ -57,7 +57,7 @@ class Linear(Layer):
 
     def forward(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self.check_input(x)
-        y = F.linear(x, self.weight, self.bias)
+        y = F.linear(x, self.params["weight"], self.params.get("bias"))
         self.remember(training, y, x)
         return y
 
@@ -66,7 +66,7 @@ class Linear(Layer):
         # A large gradient takes as long to copy as a hidden layer to compute.
         into = {} if accumulate else self.grads
         dx, dw, db = linear_backward_into(
-            into, dy, x, self.weight, need_dx=need_dx, need_dbias=self.bias is not None
+            into, dy, x, self.params["weight"], need_dx=need_dx, need_dbias="bias" in self.params
         )
         self.store_grads(accumulate, weight=dw, bias=db)
         return dx

@@ -153,7 +153,7 @@ def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     """The layers as they are run, with the same outputs and gradients.
 
     A ReLU goes after the max pooling that follows it: the larger of two numbers stays the larger one, or
-    becomes equal at zero where no gradient passes. Then a Conv2d at stride 1 and the 2x2 max pooling that is
+    becomes equal at zero where no gradient passes. Then a Conv2d that can and the 2x2 max pooling that is
     next to it run as one step, and so do a layer that can (`DoesReLU`) and the ReLU next to it. Between two
     convolutions, the second takes the ReLU's backward pass.
     """
@@ -163,7 +163,7 @@ def steps_of(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
             steps[i], steps[i + 1] = steps[i + 1], steps[i]
     for i in range(len(steps) - 2, -1, -1):
         conv, pool = steps[i : i + 2]
-        if computes_as(conv, Conv2d) and conv.stride == (1, 1) and type(pool) is MaxPool2d and pool.halves:
+        if computes_as(conv, Conv2d) and conv.takes_pooling and type(pool) is MaxPool2d and pool.halves:
             steps[i : i + 2] = [ConvPool(conv, pool)]
     for i in range(len(steps) - 2, -1, -1):
         first, relu = steps[i : i + 2]

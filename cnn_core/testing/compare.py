@@ -82,7 +82,8 @@ def errors(
         yield problem
         return
     for number, (a, e) in enumerate(zip(got, expected, strict=True)):
-        wrong, allowed = wrong_elements(a, e, dtype, bounds if np.isscalar(bounds) else bounds[number])  # type: ignore[index]
+        bound = bounds[number] if isinstance(bounds, Sequence) else bounds
+        wrong, allowed = wrong_elements(a, e, dtype, bound)
         if wrong.any():
             where = _first(wrong)
             margin = f" +- {allowed[where]:.1g}" if allowed[where] else ""

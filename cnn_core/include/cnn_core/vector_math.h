@@ -1,4 +1,4 @@
-/* exp, tanh and log1p that the compiler can vectorise, and that give the same bits on every system.
+/* exp, tanh, log and log1p that the compiler can vectorise, and that give the same bits on every system.
 
    Branch-free, within 2 ulp; inf and NaN go through.  exp returns 0 where the exact result is
    below the smallest normal number, as kernels run with denormals flushed.
@@ -138,6 +138,25 @@ static inline double log1p_unit_f64(double x)
     for (int k = 33; k > 1; k -= 2)
         p = (p + 1.0 / k) * square;
     return 2 * (s + s * p);
+}
+
+/* log x for x >= 1: n ln 2 + log(1 + f) with x = 2^n (1 + f). */
+static inline float log_from_one_f32(float x)
+{
+    uint32_t bits = bits_f32(x);
+    float n = (float)((int32_t)(bits >> 23) - 127);
+    float f = from_bits_f32((bits & 0x007fffffu) | 0x3f800000u) - 1;
+    float y = n * 0.693359375f + (log1p_unit_f32(f) - n * 2.12194440e-4f);
+    return x < INFINITY ? y : x;
+}
+
+static inline double log_from_one_f64(double x)
+{
+    uint64_t bits = bits_f64(x);
+    double n = (double)((int32_t)(bits >> 52) - 1023);
+    double f = from_bits_f64((bits & 0x000fffffffffffffu) | 0x3ff0000000000000u) - 1;
+    double y = n * 6.93147180369123816490e-01 + (log1p_unit_f64(f) + n * 1.90821492927058770002e-10);
+    return x < INFINITY ? y : x;
 }
 
 #endif
