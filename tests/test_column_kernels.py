@@ -1,4 +1,4 @@
-"""im2col and col2im where vectors end: widths, strides and kernels around what fits into one, and shared images."""
+"""im2col and col2im where vectors end: what fits into one, images that threads share, NaN beside pixels."""
 
 import itertools
 
