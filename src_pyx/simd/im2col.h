@@ -22,8 +22,8 @@ typedef struct {
 } unfolding;
 
 #define CACHED_BYTES 65536  /* of copied rows: beyond the first-level cache, but then windows are whole */
+#define SHORT_ROW 1024      /* bytes of a window's row of the matrix, so that col2im takes several at a time */
 #define FETCHED_BYTES 16384 /* of the matrix, which are fetched into the second-level cache in advance */
-#define WINDOW_BLOCK 32    /* neighbouring windows that col2im does in an order of its own */
 
 /* The taps first <= k < end of a window at `start` that are inside the image, along one axis. */
 ALWAYS_INLINE void inner_taps(ptrdiff_t start, ptrdiff_t size, ptrdiff_t kernel, ptrdiff_t dilation,

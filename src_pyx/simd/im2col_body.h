@@ -125,22 +125,50 @@ ALWAYS_INLINE void TYPED(fold_window)(const unfolding *s, const REAL *col, REAL 
                     x[ky * s->dh * s->W + kx * s->dw] += col[kx];
 }
 
-#define FOLD_PIECES(piece, bits)                                                                  \
+#define FOLD_PIECES(piece, bits, together)                                                        \
     do {                                                                                          \
-        bits keep;                                                                                \
-        memcpy(&keep, mask, sizeof keep);                                                         \
-        for (ptrdiff_t p = 0; p < n; p++)                                                         \
-            *(piece *)(rows + p * width) += (piece)((bits) * (const piece *)(col + p * kw) & keep); \
+        bits keep[together];                                                                      \
+        UNROLLED for (int k = 0; k < (together); k++)                                             \
+            memcpy(&keep[k], masks + 32 * k, sizeof keep[k]);                                     \
+        for (ptrdiff_t p = 0; p < n; p++) {                                                       \
+            const REAL *from = col + p * kw;                                                      \
+            piece sum = (piece)((bits) * (const piece *)from & keep[0]);                          \
+            UNROLLED for (int k = 1; k < (together); k++)                                         \
+                sum += (piece)((bits) * (const piece *)(from + k * next) & keep[k]);              \
+            *(piece *)(rows + p * width) += sum;                                                  \
+        }                                                                                         \
     } while (0)
 
-/* Adds n pieces of a window's row to the rows; the mask has ones in the kw numbers of a piece. */
-ALWAYS_INLINE void TYPED(fold_pieces)(const REAL *col, ptrdiff_t kw, REAL *rows, ptrdiff_t width, ptrdiff_t n,
-                                      const void *mask)
+/* Adds n pieces of one window's row, or of two or four neighbours', to the rows. A neighbour's piece is read from
+   so far before it that it falls on its pixels; its mask has ones in its KW numbers. */
+ALWAYS_INLINE void TYPED(fold_pieces)(const unfolding *s, const REAL *col, ptrdiff_t together, REAL *rows,
+                                      ptrdiff_t n, const unsigned char *masks)
 {
-    if (kw * sizeof(REAL) <= 16)
-        FOLD_PIECES(TYPED(piece_16), TYPED(bits_16));
+    /* not read from s again after each store, which for all the compiler knows might change it */
+    const ptrdiff_t kw = s->KW, width = s->width, next = s->C * s->KH * kw - s->sw;
+    if (kw * sizeof(REAL) <= 16 && together == 1)
+        FOLD_PIECES(TYPED(piece_16), TYPED(bits_16), 1);
+    else if (kw * sizeof(REAL) <= 16)
+        FOLD_PIECES(TYPED(piece_16), TYPED(bits_16), 2);
+    else if (together == 1)
+        FOLD_PIECES(TYPED(piece_32), TYPED(bits_32), 1);
+    else if (together == 2)
+        FOLD_PIECES(TYPED(piece_32), TYPED(bits_32), 2);
     else
-        FOLD_PIECES(TYPED(piece_32), TYPED(bits_32));
+        FOLD_PIECES(TYPED(piece_32), TYPED(bits_32), 4);
+}
+
+/* The same sums, to the bit, without reading more than the pieces. */
+static void TYPED(fold_numbers)(const unfolding *s, const REAL *col, ptrdiff_t together, REAL *rows, ptrdiff_t n)
+{
+    for (ptrdiff_t p = 0; p < n; p++) {
+        REAL sums[32 / sizeof(REAL)] = {0};
+        for (ptrdiff_t k = 0; k < together; k++)
+            for (ptrdiff_t kx = 0; kx < s->KW; kx++)
+                sums[k * s->sw + kx] += col[k * s->C * s->KH * s->KW + p * s->KW + kx];
+        for (ptrdiff_t i = 0; i < (together - 1) * s->sw + s->KW; i++)
+            rows[p * s->width + i] += sums[i];
+    }
 }
 
 /* Adds the rows that copy_rows would have made to the image. */
@@ -164,11 +192,17 @@ static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, R
 {
     const ptrdiff_t window = s->KH * s->KW, columns = s->C * window, plane = s->H * s->W;
     const ptrdiff_t ahead = columns * larger(1, FETCHED_BYTES / (columns * (ptrdiff_t)sizeof(REAL)));
-    const ptrdiff_t n_piece = 32 / sizeof(REAL);
+    const ptrdiff_t n_piece = (s->KW * sizeof(REAL) <= 16 ? 16 : 32) / sizeof(REAL);
+    /* Neighbours whose pieces fit into a vector are added together, if their rows are short: memory is slower to
+       deliver several long ones at a time than one after the other. */
+    const int together_pays = columns >= s->sw && columns * sizeof(REAL) <= SHORT_ROW;
+    const ptrdiff_t fit = together_pays ? (n_piece - s->KW) / s->sw + 1 : 1;
+    const ptrdiff_t most = fit >= 4 && n_piece * sizeof(REAL) == 32 ? 4 : fit >= 2 ? 2 : 1;
     const ptrdiff_t size = s->group > 0 ? s->group : (s->C + s->n_groups - 1) / s->n_groups;
     const REAL *end = (const REAL *)s->source + s->N * s->OH * s->OW * columns;
-    unsigned char mask[32] = {0};
-    memset(mask, 0xff, smaller(32, s->KW * sizeof(REAL)));
+    unsigned char masks[4 * 32] = {0};
+    for (ptrdiff_t k = 0; k < most && s->group > 0; k++)
+        memset(masks + 32 * k + k * s->sw * sizeof(REAL), 0xff, s->KW * sizeof(REAL));
     for (ptrdiff_t item = first; item < last; item++) {
         const ptrdiff_t n = item / s->n_groups, channel = item % s->n_groups * size;
         const ptrdiff_t channels = smaller(size, s->C - channel), n_rows = channels * s->KH;
@@ -181,24 +215,19 @@ static void TYPED(col2im)(const unfolding *s, ptrdiff_t first, ptrdiff_t last, R
             const ptrdiff_t top = i * s->sh - s->ph;
             if (s->group > 0)
                 memset(rows, 0, n_rows * s->width * sizeof(REAL));
-            /* Few rows' pixels would come again before they are stored: other windows go between. */
-            const ptrdiff_t step = s->group > 0 && s->C * s->KH < 32 ? n_piece : 1;
-            for (ptrdiff_t k = 0; k < step * ((s->OW + WINDOW_BLOCK - 1) / WINDOW_BLOCK); k++) {
-                const ptrdiff_t block = k / step * WINDOW_BLOCK, end_j = smaller(s->OW, block + WINDOW_BLOCK);
-                for (ptrdiff_t j = block + k % step; j < end_j; j += step) {
-                    const ptrdiff_t left = j * s->sw - s->pw;
-                    const REAL *from = col + (i * s->OW + j) * columns;
-                    fetch_row(from + ahead, n_rows * s->KW * sizeof(REAL));
-                    if (s->group == 0) {
-                        TYPED(fold_window)(s, from, x + top * s->W + left, channels, top, left);
-                    } else if (end - from >= n_rows * s->KW + n_piece) {
-                        TYPED(fold_pieces)(from, s->KW, rows + j * s->sw, s->width, n_rows, mask);
-                    } else { /* nothing is read beyond the matrix */
-                        for (ptrdiff_t p = 0; p < n_rows; p++)
-                            for (ptrdiff_t kx = 0; kx < s->KW; kx++)
-                                rows[p * s->width + j * s->sw + kx] += from[p * s->KW + kx];
-                    }
-                }
+            ptrdiff_t together = 1;
+            for (ptrdiff_t j = 0; j < s->OW; j += together) {
+                const ptrdiff_t left = j * s->sw - s->pw;
+                const REAL *from = col + (i * s->OW + j) * columns;
+                together = s->group > 0 && s->OW - j >= most ? most : 1;
+                for (ptrdiff_t k = 0; k < together; k++)
+                    fetch_row(from + k * columns + ahead, n_rows * s->KW * sizeof(REAL));
+                if (s->group == 0)
+                    TYPED(fold_window)(s, from, x + top * s->W + left, channels, top, left);
+                else if (end - from >= (together - 1) * columns + n_rows * s->KW + n_piece)
+                    TYPED(fold_pieces)(s, from, together, rows + j * s->sw, n_rows, masks);
+                else /* nothing is read beyond the matrix */
+                    TYPED(fold_numbers)(s, from, together, rows + j * s->sw, n_rows);
             }
             if (s->group > 0)
                 TYPED(add_rows)(s, rows, x, channels, top);

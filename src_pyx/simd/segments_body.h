@@ -5,6 +5,8 @@ typedef INTEGER NAME(integers) __attribute__((vector_size(WINDOWS * sizeof(REAL)
 typedef REAL NAME(segment)
     __attribute__((vector_size(SEGMENT * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
 typedef int32_t NAME(segment_of_int32) __attribute__((vector_size(SEGMENT * 4), aligned(4), may_alias));
+typedef REAL NAME(row) __attribute__((vector_size(WINDOWS * sizeof(REAL)), aligned(sizeof(REAL)), may_alias));
+typedef int32_t NAME(row_of_int32) __attribute__((vector_size(WINDOWS * 4), aligned(4), may_alias));
 typedef int32_t NAME(int32s) __attribute__((vector_size(WINDOWS * 4)));
 
 #define VECTOR NAME(vector)
@@ -54,15 +56,22 @@ ALWAYS_INLINE INTEGERS NAME(load_int32)(const int32_t *from, ptrdiff_t stride)
     return __builtin_convertvector(GATHER_SEGMENTS(NAME(segment_of_int32), from, stride), INTEGERS);
 }
 
+/* Segments that lie side by side, rows of one each, are stored at once. */
 ALWAYS_INLINE void NAME(store)(REAL *to, ptrdiff_t stride, VECTOR v)
 {
-    SCATTER_SEGMENTS(NAME(segment), to, stride, v);
+    if (ROWS > 1 && stride == SEGMENT)
+        *(NAME(row) *)to = v;
+    else
+        SCATTER_SEGMENTS(NAME(segment), to, stride, v);
 }
 
 ALWAYS_INLINE void NAME(store_int32)(int32_t *to, ptrdiff_t stride, INTEGERS v)
 {
     NAME(int32s) narrow = __builtin_convertvector(v, NAME(int32s));
-    SCATTER_SEGMENTS(NAME(segment_of_int32), to, stride, narrow);
+    if (ROWS > 1 && stride == SEGMENT)
+        *(NAME(row_of_int32) *)to = narrow;
+    else
+        SCATTER_SEGMENTS(NAME(segment_of_int32), to, stride, narrow);
 }
 
 /* The two halves, in memory's order, of ROWS segments twice as long. */
