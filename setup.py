@@ -99,9 +99,10 @@ def isa_levels():
         if unknown:
             raise SystemExit(f"CNN_CORE_BUILD_ISA: {sorted(unknown)} are not among {list(LEVEL_FLAGS)}")
         return levels
-    # The machine that builds and the one that is built for: they differ when cross-compiling.
+    # The machine that builds and the one that is built for: they differ when cross-compiling. (With macOS's
+    # "universal2", flags must suit arm64 as well.)
     target = f"{platform.machine()} {sysconfig.get_platform()}".lower()
-    is_x86_64 = ("x86_64" in target or "amd64" in target) and not ("arm64" in target or "aarch64" in target)
+    is_x86_64 = ("x86_64" in target or "amd64" in target) and not re.search("arm64|aarch64|universal", target)
     return list(LEVEL_FLAGS) if is_x86_64 else ["baseline"]
 
 

@@ -20,7 +20,7 @@ import venv
 import zipfile
 from pathlib import Path
 
-MOST_BYTES = 2_700_000  # docs/building.md has where they are
+MOST_BYTES = 2_900_000  # docs/building.md has where they are
 MOST_IMPORT_SECONDS = 0.010  # above numpy's
 REPEATS = 15
 

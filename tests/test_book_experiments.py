@@ -65,7 +65,7 @@ def test_every_experiment_runs_on_the_digits_of_the_package(name, folder):
             head, *rows = csv.reader(file)
         assert head == list(values)
         assert len(rows) == len(next(iter(values.values()))) > 0
-    page = report.page.read_text()
+    page = report.page.read_text(encoding="utf-8")
     assert experiment.title in page
     assert all(claim.text.split("'")[0] in page for claim in outcome.claims)
 
@@ -143,7 +143,7 @@ def test_command_runs_experiments_and_writes_the_page(tmp_path, capsys):
     assert "stand in for MNIST" in err
     for words in ("experiment", "published", "ours", "verdict", "reproduced", "[2/2] activations"):
         assert words in out
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count('<img alt="') == 4
     assert page.count("data:image/png;base64,") == 4
     assert "8x8 digits, in place of MNIST" in page

@@ -42,10 +42,11 @@ def compile_module(folder: Path, source: Path, *flags: str) -> Path:
     command += [str(source), "-o", str(module)]
     if sys.platform == "darwin":
         command += ["-undefined", "dynamic_lookup"]
-    if os.name == "nt":  # where modules name Python's DLL, and headers before 3.13 take GCC for 32 bits
-        threads = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
-        library = f"-lpython{sysconfig.get_config_var('py_version_nodot')}{threads}"
-        command += ["-DMS_WIN64=", f"-L{Path(sys.base_prefix) / 'libs'}", library]
+    if os.name == "nt":  # where modules name a DLL, and headers know neither GCC nor which Python it is
+        free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+        library = f"-lpython{sysconfig.get_config_var('py_version_nodot')}{'t' * free_threaded}"
+        command += ["-DMS_WIN64=", *["-DPy_GIL_DISABLED=1"] * free_threaded]
+        command += [f"-L{Path(sys.base_prefix) / 'libs'}", library]
     subprocess.run(command, check=True)
     return folder
 

@@ -7,6 +7,7 @@ CNN_CORE_BUILD_ISA=avx2,...  only these levels (the baseline suits every CPU)
 
 import os
 import platform
+import sysconfig
 from pathlib import Path
 
 import cnn_core
@@ -38,7 +39,8 @@ def isa_levels():
     """The levels to build: those of this architecture, or those asked for."""
     asked = os.environ.get("CNN_CORE_BUILD_ISA", "").replace(",", " ").split()
     is_x86_64 = platform.machine().lower() in ("x86_64", "amd64")
-    return asked or (list(LEVEL_FLAGS) if is_x86_64 else ["baseline"])
+    for_all = "universal" in sysconfig.get_platform()  # on macOS: for arm64, too
+    return asked or (list(LEVEL_FLAGS) if is_x86_64 and not for_all else ["baseline"])
 
 
 def modules(level):
