@@ -12,9 +12,11 @@ Four ways lead there, of which `_pool` takes the first that suits the windows: w
 (avg_pool.h), small planes side by side in vectors (pool_planes.h), and rows (avg_pool_rows.pxd).
 """
 
-from avg_pool_rows cimport ELEMENTS_PER_RANGE, FEW_TAPS, average_by_rows
+from avg_pool_rows cimport FEW_TAPS, average_by_rows
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from pool_planes cimport avg_pool_planes, avg_unpool_planes, pooling_planes, run_planes
+from pool_planes cimport (
+    ELEMENTS_PER_RANGE, avg_pool_planes, avg_unpool_planes, pooling_planes, run_planes,
+)
 from vector_sums cimport means_of
 
 import_kernel_api()
@@ -103,7 +105,7 @@ cdef bint _by_planes(const pooling_planes *planes, bint forward, real *out, int 
         if max(planes.kh, planes.kw) > FEW_TAPS or min(planes.kh, planes.kw) == 0:
             return False
         return run_planes(<task> &avg_pool_planes if forward else <task> &avg_unpool_planes, planes, 1,
-                          ELEMENTS_PER_RANGE, n_threads)
+                          n_threads)
 
 
 cdef _pool(const pooling_planes *planes, bint forward, real *out, int n_threads):

@@ -10,14 +10,13 @@ rows and columns.
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport allocate, parallel_for, real, release, task
-from pool_planes cimport pooling_planes
+from pool_planes cimport ELEMENTS_PER_RANGE, pooling_planes
 from vector_sums cimport sum_of
 from windows cimport adaptive_windows, longest, sliding_windows, span, windows_of_pixels
 
 cdef enum:
     FEW_TAPS = 16  # the error of so many additions is about that of one
     SUMS_AT_A_TIME = 512   # numbers
-    ELEMENTS_PER_RANGE = 1 << 15  # inputs; some 10 microseconds of work
 
 cdef extern from "vectors.h" nogil:
     void copy_row(void *to, const void *source, size_t n_bytes) noexcept
