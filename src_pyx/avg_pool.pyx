@@ -22,7 +22,7 @@ from vector_sums cimport means_of
 import_kernel_api()
 
 cdef enum:
-    WIDE = 32  # pixels of a row that fill vectors as well as planes do, unless small windows lie far apart
+    WIDE = 32  # pixels of a row that fill vectors as well as planes do
 
 cdef extern from "avg_pool.h" nogil:
     ctypedef struct averaging:
@@ -100,8 +100,8 @@ cdef bint _by_planes(const pooling_planes *planes, bint forward, real *out, int 
     if real is double:
         return False
     else:
-        if planes.w >= WIDE and not 2 < planes.sw < 6:
-            return False
+        if planes.w >= WIDE and (planes.kw == 3 if planes.sw <= 2 else planes.sw >= 6):
+            return False  # rows are faster
         if max(planes.kh, planes.kw) > FEW_TAPS or min(planes.kh, planes.kw) == 0:
             return False
         return run_planes(<task> &avg_pool_planes if forward else <task> &avg_unpool_planes, planes, 1,
