@@ -12,15 +12,17 @@ Four ways lead there, of which `_pool` takes the first that suits the windows: w
 (avg_pool.h), small planes side by side in vectors (pool_planes.h), and rows (avg_pool_rows.pxd).
 """
 
-from avg_pool_rows cimport ELEMENTS_PER_RANGE, FEW_TAPS, average_by_rows
+from avg_pool_rows cimport FEW_TAPS, average_by_rows
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from pool_planes cimport avg_pool_planes, avg_unpool_planes, pooling_planes, run_planes
+from pool_planes cimport (
+    ELEMENTS_PER_RANGE, avg_pool_planes, avg_unpool_planes, pooling_planes, run_planes,
+)
 from vector_sums cimport means_of
 
 import_kernel_api()
 
 cdef enum:
-    WIDE = 32  # pixels of a row that fill vectors as well as planes do, unless small windows lie far apart
+    WIDE = 32  # pixels of a row that fill vectors as well as planes do
 
 cdef extern from "avg_pool.h" nogil:
     ctypedef struct averaging:
@@ -98,12 +100,12 @@ cdef bint _by_planes(const pooling_planes *planes, bint forward, real *out, int 
     if real is double:
         return False
     else:
-        if planes.w >= WIDE and not 2 < planes.sw < 6:
-            return False
+        if planes.w >= WIDE and (planes.kw == 3 if planes.sw <= 2 else planes.sw >= 6):
+            return False  # rows are faster
         if max(planes.kh, planes.kw) > FEW_TAPS or min(planes.kh, planes.kw) == 0:
             return False
         return run_planes(<task> &avg_pool_planes if forward else <task> &avg_unpool_planes, planes, 1,
-                          ELEMENTS_PER_RANGE, n_threads)
+                          n_threads)
 
 
 cdef _pool(const pooling_planes *planes, bint forward, real *out, int n_threads):

@@ -10,14 +10,13 @@ rows and columns.
 from libc.string cimport memset
 
 from cnn_core.kernel_api cimport allocate, parallel_for, real, release, task
-from pool_planes cimport pooling_planes
+from pool_planes cimport ELEMENTS_PER_RANGE, pooling_planes
 from vector_sums cimport sum_of
 from windows cimport adaptive_windows, longest, sliding_windows, span, windows_of_pixels
 
 cdef enum:
     FEW_TAPS = 16  # the error of so many additions is about that of one
     SUMS_AT_A_TIME = 512   # numbers
-    ELEMENTS_PER_RANGE = 1 << 15  # inputs; some 10 microseconds of work
 
 cdef extern from "vectors.h" nogil:
     void copy_row(void *to, const void *source, size_t n_bytes) noexcept
@@ -34,15 +33,20 @@ cdef struct Job:
     const span *columns
     const span *holders  # the rows of windows that hold each row of pixels
     bint few             # windows of up to FEW_TAPS rows and columns
-    # Of columns of up to FEW_TAPS at a stride of one or two (else 0), those that no side of the image cuts;
-    # and backward, pixel q * sw + i is in n_holders[i] windows, from window q + first_holder[i] on.
-    Py_ssize_t kw, sw, pw, first_whole, end_whole
+    bint one_row         # of inputs, which is its own sum, and windows that look for no zeros beside it
+    # Of columns of up to FEW_TAPS at a stride of one or two (else 0), those with one divisor (most, or all).
+    # Backward, pixel q * sw + i is in n_holders[i] windows, from window q + first_holder[i] on.
+    Py_ssize_t kw, sw, pw, first_alike, end_alike
     Py_ssize_t[2] n_holders
     Py_ssize_t[2] first_holder
 
 
 cdef inline Py_ssize_t rows_at_a_time(Py_ssize_t w) noexcept nogil:
     return 1 + SUMS_AT_A_TIME / w
+
+
+cdef inline Py_ssize_t scratch_numbers(Py_ssize_t w) noexcept nogil:
+    return rows_at_a_time(w) * (w + 2 * FEW_TAPS)
 
 
 cdef inline void _add_rows(
@@ -98,7 +102,7 @@ cdef inline void _add_columns(
 
 cdef inline void _row_of_means(const Job *job, const sum_type *sums, double counted, real *y) noexcept nogil:
     """One row of windows, of whose rows the sums are; numbers that the compiler knows make vectors."""
-    cdef Py_ssize_t first = job.first_whole, n = job.end_whole - first
+    cdef Py_ssize_t first = job.first_alike, n = job.end_alike - first
     cdef const sum_type *start = sums + first * job.sw - job.pw
     cdef sum_type divisor
     _add_columns(job, sums, 0, first, counted, y)
@@ -118,23 +122,20 @@ cdef inline void _row_of_means(const Job *job, const sum_type *sums, double coun
 cdef inline void _rows_of_means(
     const Job *job, Py_ssize_t first, Py_ssize_t last, const real *x, sum_type *sums, real *y
 ) noexcept nogil:
-    """Some rows of windows: all their sums, then all their means, as a sum is slow to read where it was
-    written just before, by other vectors. A single row of inputs is its own sum."""
-    cdef Py_ssize_t row
+    """Some rows of windows: all their sums, each row between FEW_TAPS zeros, then all their means, as a sum
+    is slow to read where it was written just before, by other vectors."""
+    cdef Py_ssize_t row, pitch = job.w + 2 * FEW_TAPS
     cdef span rows
-    cdef const real *top
     cdef const sum_type *of_rows
-    for row in range(first, last):
+    for row in range(first, first if job.one_row else last):
         rows = job.rows[row % job.oh]
-        top = x + (row / job.oh * job.h + rows.first) * job.w
-        if sizeof(sum_type) > sizeof(real) or rows.end - rows.first > 1:
-            _add_rows(top, rows.end - rows.first, job.w, sums + (row - first) * job.w)
+        _add_rows(x + (row / job.oh * job.h + rows.first) * job.w, rows.end - rows.first, job.w,
+                  sums + (row - first) * pitch + FEW_TAPS)
     for row in range(first, last):
-        rows = job.rows[row % job.oh]
-        of_rows = sums + (row - first) * job.w
-        if sizeof(sum_type) == sizeof(real) and rows.end - rows.first == 1:
-            of_rows = <const sum_type *> (x + (row / job.oh * job.h + rows.first) * job.w)
-        _row_of_means(job, of_rows, rows.counted, y + row * job.ow)
+        of_rows = sums + (row - first) * pitch + FEW_TAPS
+        if sizeof(sum_type) == sizeof(real) and job.one_row:
+            of_rows = <const sum_type *> (x + row / job.oh * job.w)
+        _row_of_means(job, of_rows, job.rows[row % job.oh].counted, y + row * job.ow)
 
 
 cdef inline void _means(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
@@ -142,6 +143,8 @@ cdef inline void _means(const Job *job, Py_ssize_t first, Py_ssize_t last, real 
     cdef const real *x = <const real *> job.source
     cdef real *y = <real *> job.target
     cdef Py_ssize_t end
+    if not job.one_row:
+        memset(scratch, 0, scratch_numbers(job.w) * sizeof(double))
     while first < last:
         end = min(first + rows_at_a_time(job.w), last)
         if job.few:
@@ -253,16 +256,19 @@ cdef inline void _lay_out(const pooling_planes *planes, span *rows, span *column
             rows[o].counted = planes.divisor
         for o in range(job.ow):
             columns[o].counted = 1
-    job.few = max(longest(rows, job.oh), longest(columns, job.ow)) <= FEW_TAPS or longest(rows, job.oh) == 1
+    job.few = max(longest(rows, job.oh), longest(columns, job.ow)) <= FEW_TAPS
     job.kw, job.sw, job.pw = planes.kw, planes.sw, planes.pw
-    job.first_whole = job.end_whole = 0
+    job.first_alike = job.end_alike = 0
+    job.one_row = False
     if job.kw == 0 or job.kw > FEW_TAPS or job.sw > 2:
         job.sw = job.pw = 0
+        job.one_row = job.h == 1
+        job.few = job.few or job.one_row
         return
     for o in range(job.ow):
-        if columns[o].end - columns[o].first == job.kw:
-            job.first_whole = min(job.first_whole, o) if job.end_whole > 0 else o
-            job.end_whole = o + 1
+        if columns[o].counted == (job.kw if planes.divisor == 0 else 1):
+            job.first_alike = o if job.end_alike == 0 else job.first_alike
+            job.end_alike = o + 1
     for i in range(job.sw):
         job.n_holders[i] = (job.kw - 1 - (i + job.pw) % job.sw + job.sw) / job.sw
         job.first_holder[i] = (i + job.pw) / job.sw - job.n_holders[i] + 1
@@ -274,7 +280,7 @@ cdef inline bint average_by_rows(
     """Do the job, whatever the windows; False if memory is short."""
     cdef Py_ssize_t h = planes.h, w = planes.w, oh = planes.oh, ow = planes.ow
     # Forward the sums of rows, in double if need be; backward the shares of a row and their scales.
-    cdef Py_ssize_t numbers = rows_at_a_time(w) * w if forward else 2 * (ow + FEW_TAPS)
+    cdef Py_ssize_t numbers = scratch_numbers(w) if forward else 2 * (ow + FEW_TAPS)
     cdef Py_ssize_t each = (numbers * sizeof(double) + 63) / 64 * 64
     cdef char *memory = <char *> allocate(each * n_threads + (oh + ow + h) * sizeof(span))
     if memory is NULL:

@@ -12,7 +12,7 @@ last NaN, as in torch), padding never wins.
 from libc.stdint cimport int32_t
 
 from cnn_core.kernel_api cimport import_kernel_api, parallel_for, real, task
-from pool_planes cimport max_pool_planes, pooling_planes, run_planes
+from pool_planes cimport ELEMENTS_PER_RANGE, max_pool_planes, pooling_planes, run_planes
 
 cdef extern from "max_pool.h" nogil:
     ctypedef struct max_pooling:
@@ -38,9 +38,6 @@ cdef extern from "max_pool.h" nogil:
 
 import_kernel_api()
 
-cdef enum:
-    ELEMENTS_PER_RANGE = 1 << 16  # inputs; some 10 microseconds of work
-
 
 cdef bint _by_planes(const max_pooling *job, int n_threads) noexcept nogil:
     """Do the job if planes of float32 are small but many; otherwise return False."""
@@ -48,7 +45,7 @@ cdef bint _by_planes(const max_pooling *job, int n_threads) noexcept nogil:
         job.x, job.y, job.indices, job.n_planes, job.h, job.w, job.oh, job.ow, job.kh, job.kw, job.sh, job.sw,
         job.ph, job.pw, job.dh, job.dw, job.relu, False, 0,
     )
-    return run_planes(<task> &max_pool_planes, &planes, 2, ELEMENTS_PER_RANGE, n_threads)
+    return run_planes(<task> &max_pool_planes, &planes, 2, n_threads)
 
 
 def max_pool2d(

@@ -4,6 +4,9 @@ from libc.stdint cimport int32_t
 
 from cnn_core.kernel_api cimport allocate, parallel_for, release, task
 
+cdef enum:
+    ELEMENTS_PER_RANGE = 1 << 16  # inputs; some 10 microseconds of work
+
 cdef extern from "pool_planes.h" nogil:
     enum: PLANE_LANES
     ctypedef struct pooling_planes:
@@ -23,7 +26,7 @@ cdef extern from "pool_planes.h" nogil:
 
 
 cdef inline bint run_planes(
-    task run, const pooling_planes *planes, Py_ssize_t arrays, Py_ssize_t elements_per_range, int n_threads
+    task run, const pooling_planes *planes, Py_ssize_t arrays, int n_threads
 ) noexcept nogil:
     """Run the task, with ``arrays`` of the windows, if planes are small but many; otherwise return False."""
     cdef Py_ssize_t pixels = planes.h * planes.w
@@ -32,6 +35,6 @@ cdef inline bint run_planes(
     if scratch is NULL:
         return False
     parallel_for(run, planes, (planes.n_planes + PLANE_LANES - 1) / PLANE_LANES,
-                 1 + elements_per_range / (PLANE_LANES * pixels), scratch, each, n_threads)
+                 1 + ELEMENTS_PER_RANGE / (PLANE_LANES * pixels), scratch, each, n_threads)
     release(scratch)
     return True
