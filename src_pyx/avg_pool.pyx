@@ -100,7 +100,9 @@ cdef bint _by_planes(const pooling_planes *planes, bint forward, real *out, int 
     if real is double:
         return False
     else:
-        if planes.w >= WIDE and (planes.kw == 3 if planes.sw <= 2 else planes.sw >= 6):
+        if planes.w >= WIDE and (
+            (planes.sw == 1 and planes.kw >= 3) or (planes.sw == 2 and planes.kw == 3) or planes.sw >= 6
+        ):
             return False  # rows are faster
         if max(planes.kh, planes.kw) > FEW_TAPS or min(planes.kh, planes.kw) == 0:
             return False

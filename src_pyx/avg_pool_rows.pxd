@@ -16,7 +16,8 @@ from windows cimport adaptive_windows, longest, sliding_windows, span, windows_o
 
 cdef enum:
     FEW_TAPS = 16  # the error of so many additions is about that of one
-    SUMS_AT_A_TIME = 512   # numbers
+    SUMS_AT_A_TIME = 512   # numbers of rows
+    SUMS_TOGETHER = 64     # windows of a row
 
 cdef extern from "vectors.h" nogil:
     void copy_row(void *to, const void *source, size_t n_bytes) noexcept
@@ -68,18 +69,31 @@ cdef inline void _add_rows(
             sums[i - row * w] += <sum_type> x[i] + <sum_type> x[i + w] + <sum_type> x[i + 2 * w]
 
 
+cdef inline void _add_threes(
+    const sum_type *restrict x, Py_ssize_t stride, Py_ssize_t n, sum_type divisor, real *restrict y
+) noexcept nogil:
+    """y[i] = the sum of three numbers from x[i * stride] on, divided."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        y[i] = <real> ((x[i * stride] + x[i * stride + 1] + x[i * stride + 2]) / divisor)
+
+
 cdef inline void _add_neighbours(
     const sum_type *restrict x, Py_ssize_t n_taps, Py_ssize_t stride, Py_ssize_t n, sum_type divisor,
-    real *restrict y,
+    real *restrict y, Py_ssize_t y_stride,
 ) noexcept nogil:
-    """y[i] = the sum of n_taps numbers from x[i * stride] on, divided."""
-    cdef Py_ssize_t i, tap
-    cdef sum_type total
-    for i in range(n):
-        total = 0
+    """y[i * y_stride] = the sum of n_taps numbers from x[i * stride] on, divided: tap by tap, for vectors."""
+    cdef Py_ssize_t begin = 0, i, tap, here
+    cdef sum_type[SUMS_TOGETHER] sums
+    while begin < n:
+        here = min(n - begin, SUMS_TOGETHER)
+        memset(sums, 0, here * sizeof(sum_type))
         for tap in range(n_taps):
-            total = total + x[i * stride + tap]
-        y[i] = <real> (total / divisor)
+            for i in range(here):
+                sums[i] += x[(begin + i) * stride + tap]
+        for i in range(here):
+            y[(begin + i) * y_stride] = <real> (sums[i] / divisor)
+        begin += here
 
 
 cdef inline void _add_columns(
@@ -105,17 +119,19 @@ cdef inline void _row_of_means(const Job *job, const sum_type *sums, double coun
     cdef Py_ssize_t first = job.first_alike, n = job.end_alike - first
     cdef const sum_type *start = sums + first * job.sw - job.pw
     cdef sum_type divisor
+    if sizeof(sum_type) > sizeof(real):  # windows of many rows: they are few
+        n = 0
     _add_columns(job, sums, 0, first, counted, y)
     if n > 0:
         divisor = <sum_type> (counted * job.columns[first].counted)
         if job.kw == 3 and job.sw == 2:
-            _add_neighbours(start, 3, 2, n, divisor, y + first)
+            _add_threes(start, 2, n, divisor, y + first)
         elif job.kw == 3:
-            _add_neighbours(start, 3, 1, n, divisor, y + first)
+            _add_threes(start, 1, n, divisor, y + first)
         elif job.sw == 2:
-            _add_neighbours(start, job.kw, 2, n, divisor, y + first)
+            _add_neighbours(start, job.kw, 2, n, divisor, y + first, 1)
         else:
-            _add_neighbours(start, job.kw, 1, n, divisor, y + first)
+            _add_neighbours(start, job.kw, 1, n, divisor, y + first, 1)
     _add_columns(job, sums, first + n, job.ow, counted, y)
 
 
@@ -165,21 +181,13 @@ cdef inline void _share(
 
 
 cdef inline void _spread_pairs(
-    const real *restrict even, Py_ssize_t n_even, const real *restrict odd, Py_ssize_t n_odd, Py_ssize_t n,
-    real *restrict dx,
+    const real *restrict one, const real *restrict two, Py_ssize_t n, real *restrict dx, bint two_first
 ) noexcept nogil:
-    """Pixels 2i and 2i + 1 get the shares of n_even and n_odd windows, from even[i] and odd[i] on."""
-    cdef Py_ssize_t i, k
-    cdef real total
+    """Pairs of pixels, one in the window of one[i], one in those of two[i] and two[i + 1]."""
+    cdef Py_ssize_t i
     for i in range(n):
-        total = 0
-        for k in range(n_even):
-            total = total + even[i + k]
-        dx[2 * i] = total
-        total = 0
-        for k in range(n_odd):
-            total = total + odd[i + k]
-        dx[2 * i + 1] = total
+        dx[2 * i + two_first] = one[i]
+        dx[2 * i + 1 - two_first] = two[i] + two[i + 1]
 
 
 cdef inline void _spread(const Job *job, const real *shares, real *dx) noexcept nogil:
@@ -194,18 +202,19 @@ cdef inline void _spread(const Job *job, const real *shares, real *dx) noexcept 
             for i in range(job.columns[ox].first, job.columns[ox].end):
                 dx[i] += shares[ox]
     elif job.sw == 1 and n_even == 3:
-        _add_neighbours(even, 3, 1, job.w, <real> 1, dx)
-    elif job.sw == 1:
-        _add_neighbours(even, n_even, 1, job.w, <real> 1, dx)
-    else:
-        if n_even == 1 and n_odd == 2:
-            _spread_pairs(even, 1, odd, 2, job.w / 2, dx)
-        elif n_even == 2 and n_odd == 1:
-            _spread_pairs(even, 2, odd, 1, job.w / 2, dx)
-        else:
-            _spread_pairs(even, n_even, odd, n_odd, job.w / 2, dx)
+        _add_threes(even, 1, job.w, <real> 1, dx)
+    elif job.sw == 2 and n_even == 1 and n_odd == 2:
+        _spread_pairs(even, odd, job.w / 2, dx, False)
         if job.w % 2 != 0:
-            _add_neighbours(even + job.w / 2, n_even, 1, 1, <real> 1, dx + job.w - 1)
+            dx[job.w - 1] = even[job.w / 2]
+    elif job.sw == 2 and n_even == 2 and n_odd == 1:
+        _spread_pairs(odd, even, job.w / 2, dx, True)
+        if job.w % 2 != 0:
+            dx[job.w - 1] = even[job.w / 2] + even[job.w / 2 + 1]
+    else:
+        for i in range(job.sw):
+            _add_neighbours(shares + job.first_holder[i], job.n_holders[i], 1,
+                            (job.w - i + job.sw - 1) / job.sw, <real> 1, dx + i, job.sw)
 
 
 cdef inline void _gradients(const Job *job, Py_ssize_t first, Py_ssize_t last, real *scratch) noexcept nogil:
