@@ -52,10 +52,10 @@ cdef inline void copy_planes(
                 _inside(width, s.W, s.sw, s.pw - b, &left, &end)
                 # what is outside the image: rows above, what is left of the first row, between
                 # two rows, right of the last one, rows below
-                source = x + (c * s.H + (first + top) * s.sh + a - s.ph) * s.W + b - s.pw
                 clear_row(planes, (top * width + (left if top < end_row else 0)) * sizeof(real))
                 planes += top * width
                 for i in range(top, end_row):
+                    source = x + (c * s.H + (first + i) * s.sh + a - s.ph) * s.W + b - s.pw
                     if s.sw == 1:
                         copy_row(planes + left, source + left, (end - left) * sizeof(real))
                         fetch_row(source + left + s.C * s.H * s.W, (end - left) * sizeof(real))
@@ -68,7 +68,6 @@ cdef inline void copy_planes(
                     gap = width - end + (left if i + 1 < end_row else 0)
                     clear_row(planes + end, gap * sizeof(real))
                     planes += width
-                    source += s.sh * s.W
                 clear_row(planes, (rows - end_row) * width * sizeof(real))
                 planes += (rows - end_row) * width
 
